@@ -1,0 +1,104 @@
+#pragma once
+// A request as every room knows it: what to generate from, how to sample, when to stop. Plain values, validated by
+// net/schema before they get here. One Request is one sequence: a wire request with n choices or several prompts is
+// several Requests that differ in `choice`.
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace troupe {
+
+using TokenId = std::int32_t;
+using RequestId = std::uint64_t;  // unique within the process, never reused, never 0
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+// Ranges are those of the wire (OpenAI's and vLLM's agree); net/schema enforces them.
+struct SamplingParams {
+  float temperature = 1.0F;         // 0..2; 0 = greedy
+  std::uint32_t top_k = 0;          // 0 = off
+  float top_p = 1.0F;               // (0, 1]
+  float min_p = 0.0F;               // [0, 1]
+  float repetition_penalty = 1.0F;  // (0, 2]; over prompt and output
+  float presence_penalty = 0.0F;    // -2..2; over the output
+  float frequency_penalty = 0.0F;   // -2..2; over the output
+  std::vector<std::pair<TokenId, float>> logit_bias;  // distinct ids, ascending; -100..100
+  std::optional<std::uint64_t> seed;  // absent: the service draws one when the request is submitted
+
+  bool is_greedy() const { return temperature == 0.0F; }
+};
+
+struct StopRules {
+  std::uint32_t max_tokens = 16;  // >= 1; 0 = as many as the context allows
+  std::uint32_t min_tokens = 0;   // end-of-generation tokens are not sampled before
+  bool ignore_eos = false;
+  std::vector<std::string> stop;            // at most 16 of at most 1 KiB; the text ends before the match
+  std::vector<TokenId> stop_token_ids;      // at most 128; the token ends the output and is not shown
+};
+
+struct ChatMessage {
+  std::string role;
+  std::string content;
+  std::string name;  // empty = none
+};
+struct ChatPrompt {
+  std::vector<ChatMessage> messages;
+  bool add_generation_prompt = true;
+};
+
+// Text (special tokens in it are plain text), token ids, or a conversation for the model's chat template.
+using PromptInput = std::variant<std::string, std::vector<TokenId>, ChatPrompt>;
+
+enum class CachePolicy : std::uint8_t { kUse, kNoStore, kNoCache };  // no-cache: neither looked up nor stored
+
+struct Request {
+  RequestId id = 0;        // set by the service
+  std::string external_id; // x-request-id: the client's or ours
+  std::string model;       // a name the catalog resolved
+  PromptInput prompt;
+  SamplingParams sampling;
+  StopRules stop;
+  std::uint32_t choice = 0;          // index among the wire request's choices; part of the sampling key
+  std::int32_t logprobs = -1;        // -1 = none, else the number of alternatives per token, 0..20
+  CachePolicy cache = CachePolicy::kUse;
+  std::string tenant;                // a digest of the API key or empty; keys the prefix cache and the result cache
+  std::string cache_salt;            // separates prefix caches further, when the client asks for it
+  std::int32_t priority = 0;         // higher is served first
+  SteadyTime arrived{};              // when the first byte of the request had been read
+  std::optional<SteadyTime> deadline;
+
+  // Deterministic requests may be answered from the result cache.
+  bool is_deterministic() const { return sampling.is_greedy() || sampling.seed.has_value(); }
+};
+
+enum class FinishReason : std::uint8_t { kStop, kLength };
+enum class CancelReason : std::uint8_t { kClientGone, kClientAsked, kDeadline, kWriteStall, kShutdown };
+
+struct Usage {
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t completion_tokens = 0;
+  std::uint32_t cached_tokens = 0;  // prompt tokens whose KV blocks were already there
+};
+
+// Where the time of a request went. Each stage is measured by its own two clock reads; together they cover the
+// request from `arrived` to its end, so they sum to the whole within 1 %.
+enum class Stage : std::uint8_t {
+  kReceive,   // first byte read -> handed to the service
+  kTokenize,  // handed in -> token ids known (waiting for a text worker included)
+  kCache,     // result cache asked -> answered
+  kQueue,     // enqueued -> first scheduled
+  kPrefill,   // first scheduled -> first token sampled
+  kDecode,    // first token -> last token
+  kDeliver,   // last token -> end written to the response stream
+};
+inline constexpr std::size_t kStageCount = 7;
+struct StageTimes {
+  std::chrono::nanoseconds stage[kStageCount] = {};
+  std::chrono::nanoseconds& operator[](Stage s) { return stage[static_cast<std::size_t>(s)]; }
+  const std::chrono::nanoseconds& operator[](Stage s) const { return stage[static_cast<std::size_t>(s)]; }
+};
+
+}  // namespace troupe

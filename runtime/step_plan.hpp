@@ -1,0 +1,118 @@
+#pragma once
+// What an executor computes in one step, and what comes back: flat, versioned records of numbers that can cross a
+// pipe or a network as they are (encode/decode). Slices are [begin, begin + count) into the plan's own arrays.
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/request.hpp"
+#include "runtime/result.hpp"
+
+namespace troupe {
+
+inline constexpr std::uint32_t kStepPlanVersion = 1;
+inline constexpr std::uint32_t kBlockSize = 16;             // tokens of one KV block
+inline constexpr std::uint32_t kNoIndex = 0xFFFFFFFFU;
+inline constexpr std::uint32_t kHashLogits = 1;             // StepPlan::flags: fill RowResult::logits_hash
+
+enum class RowKind : std::uint32_t { kGenerate = 0, kEmbed = 1, kScore = 2 };  // only kGenerate is computed today
+
+struct Slice {
+  std::uint32_t begin = 0;
+  std::uint32_t count = 0;
+};
+
+// One sequence's part of a step: `tokens` new positions starting at `position`, all their K/V written to the blocks
+// of `blocks`, and a token sampled after the last one when `sampling` is an index.
+struct StepRow {
+  RequestId sequence = 0;
+  RowKind kind = RowKind::kGenerate;
+  std::uint32_t position = 0;       // of the first token of this row
+  Slice tokens;                     // into StepPlan::tokens, count >= 1
+  std::uint32_t from_previous = 0;  // 1: the (single) token is the one the step before sampled for this sequence;
+                                    // its entry in `tokens` is then -1
+  Slice blocks;                     // into StepPlan::blocks: block i holds positions [16 i, 16 i + 16)
+  std::uint32_t sampling = kNoIndex;  // into StepPlan::sampling; kNoIndex: a chunk of a prompt that is not its end
+  std::uint32_t adapter = 0;        // reserved, 0
+  std::uint32_t mask = kNoIndex;    // reserved
+  Slice draft;                      // reserved, empty
+};
+
+// How the token after a row is drawn. A pure function of the logits, these values and the sequence's own tokens.
+struct RowSampling {
+  float temperature = 0.0F;
+  float top_p = 1.0F;
+  float min_p = 0.0F;
+  float repetition_penalty = 1.0F;
+  float presence_penalty = 0.0F;
+  float frequency_penalty = 0.0F;
+  std::uint32_t top_k = 0;
+  std::uint32_t choice = 0;
+  std::uint64_t seed = 0;
+  std::uint32_t position = 0;        // index of the token to draw in the output, from 0: the RNG's counter
+  std::int32_t logprobs = -1;        // -1 none, else how many alternatives to report
+  Slice bias;                        // into StepPlan::bias
+  Slice banned;                      // into StepPlan::banned: never sampled at this position (min_tokens)
+  Slice history;                     // into StepPlan::history; only when a penalty is not neutral. A token that
+                                     // from_previous stands for is not in it: the runner adds it itself.
+};
+struct TokenBias {
+  TokenId token = 0;
+  float bias = 0.0F;
+};
+struct TokenHistory {
+  TokenId token = 0;
+  std::uint32_t output_count = 0;  // times in the output so far
+  std::uint32_t in_prompt = 0;     // 1 when the prompt has it
+};
+
+struct StepPlan {
+  std::uint32_t version = kStepPlanVersion;
+  std::uint32_t flags = 0;
+  std::uint64_t step = 0;  // ascending; results come back in this order
+  std::vector<StepRow> rows;
+  std::vector<TokenId> tokens;
+  std::vector<std::uint32_t> blocks;
+  std::vector<RowSampling> sampling;
+  std::vector<TokenBias> bias;
+  std::vector<TokenId> banned;
+  std::vector<TokenHistory> history;
+
+  void clear() {
+    flags = 0, step = 0;
+    rows.clear(), tokens.clear(), blocks.clear(), sampling.clear(), bias.clear(), banned.clear(), history.clear();
+  }
+};
+
+struct TopToken {
+  TokenId token = 0;
+  float logprob = 0.0F;
+};
+enum class RowOutcome : std::uint32_t { kSampled = 0, kNoToken = 1, kNotFinite = 2 };  // kNotFinite fails that request
+struct RowResult {
+  RequestId sequence = 0;
+  RowOutcome outcome = RowOutcome::kNoToken;
+  TokenId token = -1;
+  float logprob = 0.0F;           // natural log, of the distribution before temperature and filters; valid when asked for
+  Slice top;                      // into StepResult::top, descending
+  std::uint64_t logits_hash = 0;  // FNV-1a over the row's float bits when kHashLogits is set
+};
+// Rows stand in the plan's order; a row with kNoIndex sampling gets kNoToken.
+struct StepResult {
+  std::uint32_t version = kStepPlanVersion;
+  std::uint64_t step = 0;
+  std::uint64_t compute_ns = 0;
+  std::vector<RowResult> rows;
+  std::vector<TopToken> top;
+
+  void clear() { step = 0, compute_ns = 0, rows.clear(), top.clear(); }
+};
+
+// Little-endian bytes, length-prefixed arrays. Decoding checks version, every slice and every count against the
+// bytes that are there; a record that does not fit is kInvalidRequest.
+std::vector<std::uint8_t> encode(const StepPlan& plan);
+std::vector<std::uint8_t> encode(const StepResult& result);
+Result<StepPlan> decode_step_plan(std::span<const std::uint8_t> bytes);
+Result<StepResult> decode_step_result(std::span<const std::uint8_t> bytes);
+
+}  // namespace troupe
