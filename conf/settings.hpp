@@ -1,0 +1,118 @@
+#pragma once
+// Every knob of Troupe on one page: its TOML path, default, unit, bounds and why it is what it is. The table at the end is
+// what the file, the environment (TROUPE_SERVER_PORT) and the command line (--server.port) are read by.
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace troupe {
+
+using TextList = std::vector<std::string>;
+struct Bytes {  // "8Gi", "512M", "1048576"
+  std::uint64_t value = 0;
+};
+
+struct Settings {
+  std::string host = "127.0.0.1";
+  std::uint32_t port = 8080;
+  TextList api_keys;
+  bool insecure = false;
+  std::uint32_t connections_max = 4096;
+  Bytes body_max{8U << 20};
+  std::uint32_t head_timeout_ms = 30'000;
+  std::uint32_t body_timeout_ms = 60'000;
+  std::uint32_t keep_alive_ms = 75'000;
+  std::uint32_t write_stall_ms = 30'000;
+  std::uint32_t sse_keep_alive_ms = 15'000;
+  std::string cors_origin = "*";
+  std::uint32_t drain_ms = 30'000;
+  bool guide_compat = false;
+
+  bool metrics_enabled = true;
+  std::string metrics_host = "127.0.0.1";
+  std::uint32_t metrics_port = 9090;
+
+  std::string model;
+  std::string model_name;
+  TextList model_aliases;
+  std::uint32_t context = 0;
+
+  std::uint32_t threads = 0;
+  Bytes kv_memory{0};
+  bool prefix_cache = true;
+
+  std::uint32_t sequences_max = 32;
+  std::uint32_t step_tokens_max = 512;
+  std::uint32_t prefill_chunk_max = 256;
+  std::uint32_t window_us = 0;
+  std::uint32_t queue_max = 256;
+  std::uint32_t queue_tokens_max = 262'144;
+  std::uint32_t steps_in_flight = 1;
+
+  bool cache_enabled = true;
+  Bytes cache_memory{64U << 20};
+
+  std::uint32_t stall_ms = 10'000;
+
+  std::string log_level = "info";
+  bool log_json = false;
+};
+
+struct Knob {
+  using Member = std::variant<bool Settings::*, std::uint32_t Settings::*, Bytes Settings::*, std::string Settings::*,
+                              TextList Settings::*>;
+  const char* path;   // in TOML: section.key
+  Member member;
+  const char* unit;
+  std::uint64_t min;  // of numbers and bytes
+  std::uint64_t max;
+  const char* why;
+};
+
+inline constexpr std::uint64_t kAnyCount = 0xFFFFFFFFU;
+inline constexpr std::uint64_t kAnyBytes = 1ULL << 50;
+
+// clang-format off
+inline const Knob kKnobs[] = {
+  {"server.host", &Settings::host, "address", 0, 0, "only this machine, until keys are set or insecure = true says otherwise"},
+  {"server.port", &Settings::port, "port", 0, 65535, "0 takes a free one and prints it"},
+  {"server.api_keys", &Settings::api_keys, "list", 0, 0, "who may ask; none: everybody who reaches the port"},
+  {"server.insecure", &Settings::insecure, "bool", 0, 0, "listen beyond this machine without keys"},
+  {"server.connections_max", &Settings::connections_max, "connections", 1, 1'000'000, "each costs a descriptor and some 20 KiB"},
+  {"server.body_max", &Settings::body_max, "bytes", 1024, 1U << 30, "16 bytes a token is generous for a 262,144 token prompt"},
+  {"server.head_timeout_ms", &Settings::head_timeout_ms, "ms", 1, 3'600'000, "absolute, however slowly the bytes drip"},
+  {"server.body_timeout_ms", &Settings::body_timeout_ms, "ms", 1, 3'600'000, "absolute, as for the head"},
+  {"server.keep_alive_ms", &Settings::keep_alive_ms, "ms", 1, 3'600'000, "idle connections beyond it are closed"},
+  {"server.write_stall_ms", &Settings::write_stall_ms, "ms", 1, 3'600'000, "a reader that takes nothing for so long is cancelled"},
+  {"server.sse_keep_alive_ms", &Settings::sse_keep_alive_ms, "ms", 10, 3'600'000, "below every proxy's idle limit"},
+  {"server.cors_origin", &Settings::cors_origin, "origin", 0, 0, "Access-Control-Allow-Origin; empty sends none"},
+  {"server.drain_ms", &Settings::drain_ms, "ms", 0, 3'600'000, "what SIGTERM leaves running streams; Kubernetes' grace is 30 s"},
+  {"server.guide_compat", &Settings::guide_compat, "bool", 0, 0, "adds a top-level \"text\" to completions for scripts that read it"},
+  {"metrics.enabled", &Settings::metrics_enabled, "bool", 0, 0, "a listener of its own that load on the API cannot block"},
+  {"metrics.host", &Settings::metrics_host, "address", 0, 0, "scrapers on this machine; set 0.0.0.0 in a pod"},
+  {"metrics.port", &Settings::metrics_port, "port", 0, 65535, "0 takes a free one and prints it"},
+  {"model.path", &Settings::model, "file", 0, 0, "a GGUF file"},
+  {"model.name", &Settings::model_name, "name", 0, 0, "what /v1/models says; empty: the file's name"},
+  {"model.aliases", &Settings::model_aliases, "list", 0, 0, "further names requests may use"},
+  {"model.context", &Settings::context, "tokens", 0, 1U << 20, "prompt and output of one sequence; 0: the model's own"},
+  {"compute.threads", &Settings::threads, "threads", 0, 1024, "0: every core that affinity and cgroup allow"},
+  {"kv.memory", &Settings::kv_memory, "bytes", 0, kAnyBytes, "0: room for 8 full contexts, at most a quarter of the memory that is free"},
+  {"kv.prefix_cache", &Settings::prefix_cache, "bool", 0, 0, "shares the blocks of equal prompt beginnings within a tenant"},
+  {"batching.sequences_max", &Settings::sequences_max, "sequences", 1, 1024, "rows of one step; beyond 32 a CPU gains nothing"},
+  {"batching.step_tokens_max", &Settings::step_tokens_max, "tokens", 16, 65536, "bounds the length of a step, so the time between tokens"},
+  {"batching.prefill_chunk_max", &Settings::prefill_chunk_max, "tokens", 16, 65536, "of one prompt in one step while others decode"},
+  {"batching.window_us", &Settings::window_us, "us", 0, 1'000'000, "0: waiting for company never pays on a CPU"},
+  {"batching.queue_max", &Settings::queue_max, "requests", 1, 1'000'000, "beyond it a client gets 429 and when to come back"},
+  {"batching.queue_tokens_max", &Settings::queue_tokens_max, "tokens", 1, kAnyCount, "the same in prompt tokens"},
+  {"batching.steps_in_flight", &Settings::steps_in_flight, "steps", 1, 2, "2 hides planning behind a device; on a CPU it only delays arrivals"},
+  {"cache.enabled", &Settings::cache_enabled, "bool", 0, 0, "answers deterministic requests (greedy or seeded) from memory"},
+  {"cache.memory", &Settings::cache_memory, "bytes", 0, kAnyBytes, "least recently used answers go first"},
+  {"health.stall_ms", &Settings::stall_ms, "ms", 100, 3'600'000, "a stage with work and no progress for so long makes /ready 503"},
+  {"log.level", &Settings::log_level, "level", 0, 0, "debug, info, warning or error"},
+  {"log.json", &Settings::log_json, "bool", 0, 0, "one JSON object a line"},
+};
+// clang-format on
+
+}  // namespace troupe

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""The layer diagram as a test: which room may include which room and which library (docs/architecture.md).
+
+Every quoted and bracketed include of every source file must be in one of the tables: an unknown room or library is an
+error, not a pass. `--self-test` plants each kind of violation in a copy of the table's world and expects it found.
+"""
+import pathlib
+import re
+import sys
+import tempfile
+
+# room -> rooms it may include, besides itself
+ROOMS = {
+    "runtime": set(),
+    "tensor": {"runtime"},
+    "text": {"runtime", "tensor"},
+    "gpu": {"runtime", "tensor"},
+    "model": {"runtime", "tensor", "gpu", "text"},
+    "actors": {"runtime", "tensor"},
+    "conf": {"runtime", "tensor"},
+    "net": {"runtime", "tensor"},
+    "web": {"runtime"},
+    "cli": {"runtime", "tensor", "text", "gpu", "model", "actors", "conf", "net", "web"},
+}
+# Rooms that only look at others: they may include anything of ours.
+OBSERVERS = {"test", "bench", "fuzz"}
+
+# first part of an include -> where it may stand (a path prefix); everything else is unknown
+LIBRARIES = {
+    "caf": ("actors/",),
+    "boost": ("net/",),
+    "prometheus": ("net/",),
+    "openssl": ("net/",),
+    "toml++": ("conf/", "cli/"),
+    "CLI": ("conf/", "cli/"),
+    "spdlog": ("cli/",),
+    "utf8proc.h": ("text/",),
+    "immintrin.h": ("gpu/host/",),
+    "xmmintrin.h": ("gpu/host/",),
+    "cpuid.h": ("gpu/host/",),
+    "arm_neon.h": ("gpu/host/",),
+    "cuda_runtime.h": ("gpu/cuda/",),
+    "cublas_v2.h": ("gpu/cuda/",),
+    "cublasLt.h": ("gpu/cuda/",),
+    "catch2": ("test/",),
+    "benchmark": ("bench/",),
+}
+# POSIX and Linux headers, and who needs the operating system.
+SYSTEM = {
+    "sys", "unistd.h", "fcntl.h", "pthread.h", "sched.h", "signal.h", "poll.h", "netinet", "arpa", "netdb.h", "linux",
+    "malloc.h", "spawn.h", "endian.h", "dlfcn.h", "cxxabi.h", "execinfo.h",
+}
+SYSTEM_MAY = {"runtime", "tensor", "gpu", "model", "actors", "conf", "net", "cli"}
+STANDARD = set(
+    "algorithm any array atomic barrier bit bitset cassert cctype cerrno cfenv cfloat charconv chrono cinttypes climits "
+    "cmath compare complex concepts condition_variable coroutine csignal cstddef cstdarg cstdint cstdio cstdlib cstring ctime "
+    "deque exception filesystem forward_list fstream functional future initializer_list iomanip ios iosfwd iostream "
+    "istream iterator latch limits list locale map memory memory_resource mutex new numbers numeric optional ostream "
+    "queue random ranges ratio scoped_allocator semaphore set shared_mutex source_location span sstream stack stdexcept "
+    "stop_token streambuf string string_view system_error thread tuple type_traits typeindex typeinfo unordered_map "
+    "unordered_set utility valarray variant vector version".split())
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")')
+SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh", ".h", ".inc"}
+
+
+def check_line(path, room, target):
+    """Returns what is wrong with `target` included from `path`, or None."""
+    head = target.split("/")[0]
+    if "/" in target and (head in ROOMS or head in OBSERVERS):
+        if room == head or room in OBSERVERS:
+            return None
+        if head in ROOMS and head in ROOMS[room]:
+            return None
+        return f"{room}/ may not include {head}/"
+    if head in LIBRARIES:
+        if any(path.startswith(prefix) for prefix in LIBRARIES[head]):
+            return None
+        return f"{head} is confined to {', '.join(LIBRARIES[head])}"
+    if head in STANDARD:
+        return None
+    if head in SYSTEM or target in SYSTEM:
+        if room in OBSERVERS or room in SYSTEM_MAY:
+            return None
+        return f"{room}/ may not include the system header {target}"
+    return f"unknown include {target}: add it to the tables, with where it may stand"
+
+
+def check_tree(root):
+    errors, files = [], 0
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        room = name.split("/")[0]
+        if path.suffix not in SUFFIXES or not path.is_file() or name.startswith((".", "build/", "models/")):
+            continue
+        if "/" not in name or (room not in ROOMS and room not in OBSERVERS):
+            errors.append(f"{name}: {room} is not a room of the table")
+            continue
+        files += 1
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            match = INCLUDE.match(line)
+            if not match:
+                if re.match(r"^\s*#\s*include\b", line):
+                    errors.append(f"{name}:{number}: an include that cannot be read: {line.strip()}")
+                continue
+            problem = check_line(name, room, match.group(1) or match.group(2))
+            if problem:
+                errors.append(f"{name}:{number}: {problem}")
+    return errors, files
+
+
+PLANTED = [
+    ("runtime/a.hpp", '#include "net/schema/x.hpp"'),
+    ("runtime/a.cpp", "#include <caf/actor.hpp>"),
+    ("runtime/a.cpp", "#include <boost/asio.hpp>"),
+    ("gpu/host/a.cpp", '#include "model/gguf.hpp"'),
+    ("text/a.cpp", '#include "gpu/host/kernels.hpp"'),
+    ("text/a.cpp", "#include <unistd.h>"),
+    ("net/http/a.cpp", '#include "actors/actor_service.hpp"'),
+    ("net/http/a.cpp", "#include <caf/all.hpp>"),
+    ("actors/a.cpp", "#  include <boost/beast.hpp>"),
+    ("actors/a.cpp", '#include "conf/settings.hpp"'),
+    ("model/a.cpp", "#include <immintrin.h>"),
+    ("gpu/host/a.cpp", "#include <cuda_runtime.h>"),
+    ("conf/a.cpp", '#include "cli/server.hpp"'),
+    ("conf/a.cpp", "#include <spdlog/spdlog.h>"),
+    ("net/a.cpp", "#include <toml++/toml.h>"),
+    ("runtime/a.cpp", "#include <catch2/catch.hpp>"),
+    ("runtime/a.cpp", "#include <zlib.h>"),
+    ("runtime/a.cpp", '#include "helpers.hpp"'),
+    ("runtime/a.cpp", '#include "../net/schema/x.hpp"'),
+    ("runtime/a.cpp", "#include HEADER"),
+    ("common/a.cpp", "#include <vector>"),
+    ("a.cpp", "#include <vector>"),
+    ("web/a.cpp", '#include "test/skip.hpp"'),
+]
+ALLOWED = [
+    ("net/http/a.cpp", '#include "net/schema/x.hpp"\n#include <boost/beast.hpp>\n#include "runtime/request.hpp"\n#include <sys/socket.h>'),
+    ("cli/a.cpp", '#include "actors/actor_service.hpp"\n#include <CLI/CLI.hpp>'),
+    ("test/net/a.cpp", '#include "net/schema/x.hpp"\n#include <catch2/catch.hpp>'),
+]
+
+
+def self_test():
+    failures = []
+    for cases, expect_error in ((PLANTED, True), (ALLOWED, False)):
+        for name, text in cases:
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text + "\n")
+                errors, _ = check_tree(pathlib.Path(folder))
+                if bool(errors) != expect_error:
+                    failures.append(f"{name}: {text!r} gave {errors}")
+    return failures
+
+
+def main():
+    failures = self_test()
+    if failures:
+        print("self test failed:", *failures, sep="\n")
+        return 1
+    errors, files = check_tree(pathlib.Path(sys.argv[1]))
+    if files == 0:
+        errors.append("no source file found")
+    print("\n".join(errors) or f"layers ok: {files} files, {len(PLANTED)} planted violations found")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
