@@ -51,6 +51,7 @@ struct ChatPrompt {
 
 // Text (special tokens in it are plain text), token ids, or a conversation for the model's chat template.
 using PromptInput = std::variant<std::string, std::vector<TokenId>, ChatPrompt>;
+std::size_t bytes_of(const PromptInput& prompt);  // what it takes to keep it in a queue, roughly
 
 enum class CachePolicy : std::uint8_t { kUse, kNoStore, kNoCache };  // no-cache: neither looked up nor stored
 
@@ -76,6 +77,8 @@ struct Request {
 
 enum class FinishReason : std::uint8_t { kStop, kLength };
 enum class CancelReason : std::uint8_t { kClientGone, kClientAsked, kDeadline, kWriteStall, kShutdown };
+const char* name_of(FinishReason reason);  // "stop", "length": OpenAI's words
+const char* name_of(CancelReason reason);  // "client_gone"
 
 struct Usage {
   std::uint32_t prompt_tokens = 0;
@@ -95,6 +98,7 @@ enum class Stage : std::uint8_t {
   kDeliver,   // last token -> end written to the response stream
 };
 inline constexpr std::size_t kStageCount = 7;
+const char* name_of(Stage stage);  // "prefill"
 struct StageTimes {
   std::chrono::nanoseconds stage[kStageCount] = {};
   std::chrono::nanoseconds& operator[](Stage s) { return stage[static_cast<std::size_t>(s)]; }

@@ -34,6 +34,7 @@ enum class ErrorCode : std::uint8_t {
   kModelFile,              // the model file is broken or of a kind we do not know
   kConfiguration,          // a setting is wrong
 };
+const char* name_of(ErrorCode code);  // "queue_full"
 
 struct Error {
   ErrorCode code = ErrorCode::kInternal;

@@ -19,6 +19,16 @@ class TextDecoder {
   virtual void finish(std::string& text) = 0;               // appends U+FFFD for a character left unfinished
 };
 
+// Ends a text at its first stop string and holds back only what may still become one. A pure function of the text
+// pushed, however it was cut into pieces.
+class StopFilter {
+ public:
+  virtual ~StopFilter() = default;
+  // Appends to `shown` what may be shown. True once a stop was found: the text ends before it.
+  virtual bool push(std::string_view text, std::string& shown) = 0;
+  virtual void finish(std::string& shown) = 0;  // the text is over without a stop: what was held back is shown
+};
+
 class TextCodec {
  public:
   virtual ~TextCodec() = default;
@@ -33,6 +43,7 @@ class TextCodec {
   virtual bool has_chat_template() const = 0;
 
   virtual std::unique_ptr<TextDecoder> new_decoder() const = 0;  // special tokens are not shown
+  virtual std::unique_ptr<StopFilter> new_stop_filter(std::vector<std::string> stops) const = 0;
   virtual std::string detokenize(std::span<const TokenId> tokens, bool show_special) const = 0;
   virtual std::string token_bytes(TokenId token) const = 0;  // raw bytes of one token, special ones by name; may be
                                                              // a part of a character

@@ -1,0 +1,177 @@
+#include "runtime/metrics.hpp"
+
+#include <algorithm>
+
+namespace troupe {
+
+namespace bucket_bounds {
+namespace {
+// Ten a decade (the R10 preferred numbers, about 26 % apart) where answers usually lie, and vLLM's own bounds among
+// them and beyond: a quantile read from these is within a few per cent for any smooth distribution.
+constexpr double kFirstTokenBounds[] = {
+    0.001, 0.00125, 0.0016, 0.002, 0.0025, 0.00315, 0.004, 0.005, 0.0063, 0.008, 0.01, 0.0125, 0.016,
+    0.02,  0.025,   0.0315, 0.04,  0.05,   0.06,    0.08,  0.1,   0.125,  0.16,  0.2,  0.25,   0.315,
+    0.4,   0.5,     0.63,   0.75,  0.8,    1,       1.25,  1.6,   2,      2.5,   3.15, 4,      5,
+    6.3,   7.5,     8,      10,    12.5,   16,      20,    31.5,  40,     80,    160,  640,    2560};
+constexpr double kInterTokenBounds[] = {
+    0.0005, 0.00063, 0.0008, 0.001, 0.00125, 0.0016, 0.002, 0.0025, 0.003, 0.004, 0.005, 0.0063, 0.0075, 0.008,
+    0.01,   0.0125,  0.016,  0.02,  0.025,   0.0315, 0.04,  0.05,   0.063, 0.075, 0.1,   0.125,  0.15,   0.2,
+    0.25,   0.3,     0.4,    0.5,   0.75,    1,      2.5,   5,      7.5,   10,    20,    40,     80};
+constexpr double kDurationBounds[] = {0.0001, 0.0002, 0.0005, 0.001, 0.0016, 0.0025, 0.004, 0.005, 0.0063, 0.01, 0.016,
+                                      0.025,  0.04,   0.05,   0.063, 0.08,   0.1,    0.125, 0.16,  0.2,    0.25, 0.3,
+                                      0.4,    0.5,    0.63,   0.8,   1,      1.25,   1.5,   2,     2.5,    3.15, 4,
+                                      5,      6.3,    8,      10,    12.5,   15,     20,    25,    30,     40,   50,
+                                      60,     80,     120,    240,   480,    960,    1920,  7680};
+constexpr double kStepBounds[] = {0.0001, 0.0002, 0.0005, 0.001,  0.0016, 0.0025, 0.004, 0.0063, 0.01, 0.0125,
+                                  0.016,  0.02,   0.025,  0.0315, 0.04,   0.05,   0.063, 0.08,   0.1,  0.125,
+                                  0.16,   0.25,   0.4,    0.63,   1,      1.6,    2.5,   5,      10};
+constexpr double kTokenBounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+constexpr double kSequenceBounds[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256};
+}  // namespace
+
+const std::span<const double> kFirstToken = kFirstTokenBounds;
+const std::span<const double> kInterToken = kInterTokenBounds;
+const std::span<const double> kDuration = kDurationBounds;
+const std::span<const double> kStep = kStepBounds;
+const std::span<const double> kTokens = kTokenBounds;
+const std::span<const double> kSequences = kSequenceBounds;
+}  // namespace bucket_bounds
+
+const char* name_of(MetricType type) {
+  switch (type) {
+    case MetricType::kCounter:
+      return "counter";
+    case MetricType::kGauge:
+      return "gauge";
+    case MetricType::kHistogram:
+      return "histogram";
+  }
+  return "";
+}
+
+Metrics::Metrics(Clock clock) : clock_(std::move(clock)) {
+  std::sort(table_.begin(), table_.end(), [](const MetricFamily* a, const MetricFamily* b) {
+    return std::string_view(a->name()) < std::string_view(b->name());
+  });
+}
+
+void Metrics::request_received() {
+  requests_received.count();
+  offered_rate_.add(clock_());
+}
+
+void Metrics::request_accepted(std::uint32_t prompt_token_count) {
+  requests_accepted.count();
+  prompt_tokens.add(prompt_token_count);
+}
+
+void Metrics::first_token(std::chrono::nanoseconds since_arrival) {
+  time_to_first_token.observe(since_arrival);
+  first_token_sketch_.observe(std::chrono::duration<double>(since_arrival).count(), clock_());
+}
+
+void Metrics::next_token(std::chrono::nanoseconds since_previous) {
+  inter_token_latency.observe(since_previous);
+  inter_token_sketch_.observe(std::chrono::duration<double>(since_previous).count(), clock_());
+}
+
+void Metrics::tokens(std::uint64_t n) {
+  tokens_generated.add(n);
+  token_rate_.add(clock_(), static_cast<std::uint32_t>(std::min<std::uint64_t>(n, UINT32_MAX)));
+}
+
+void Metrics::request_ended(const RequestEnd& end) {
+  request_duration.observe(end.outcome, end.duration);
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(end.last_stage); ++i) {
+    request_stage.observe(static_cast<Stage>(i), end.stages.stage[i]);
+  }
+  switch (end.outcome) {
+    case Outcome::kFinished: {
+      SteadyTime now = clock_();
+      finishes.count(end.finish);
+      served_rate_.add(now);
+      duration_sketch_.observe(std::chrono::duration<double>(end.duration).count(), now);
+      break;
+    }
+    case Outcome::kCancelled:
+    case Outcome::kAbandoned:
+      cancellations.count(end.cancel);
+      break;
+    case Outcome::kFailed:
+    case Outcome::kRejected:
+      break;
+  }
+  requests.count(end.outcome);
+}
+
+void Metrics::error_sent(ErrorCode code, Protocol protocol) { errors.count(code, fault_of(code), protocol); }
+
+void Metrics::http_answered(HttpRoute route, int status) { http_requests.count(route, http_status(status)); }
+
+void Metrics::oldest_waiting(std::optional<SteadyTime> since) {
+  oldest_waiting_ns_.store(
+      since ? std::chrono::duration_cast<std::chrono::nanoseconds>(since->time_since_epoch()).count() : kNobodyWaits,
+      std::memory_order_relaxed);
+}
+
+void Metrics::describe(ServerInfo info) { info_ = std::move(info); }
+
+void Metrics::collect(const std::function<void(const MetricFamily&)>& visit) const {
+  for (const MetricFamily* family : table_) visit(*family);
+}
+
+const MetricFamily* Metrics::find(std::string_view name) const {
+  for (const MetricFamily* family : table_) {
+    if (family->name() == name) return family;
+  }
+  return nullptr;
+}
+
+std::uint64_t Metrics::in_progress() const {
+  // Ends are read first: a request that ends in between is then still counted, never counted as less than none.
+  std::uint64_t ended =
+      requests.value(Outcome::kFinished) + requests.value(Outcome::kFailed) + requests.value(Outcome::kCancelled);
+  std::uint64_t accepted = requests_accepted.value();
+  return accepted > ended ? accepted - ended : 0;
+}
+
+double Metrics::oldest_waiting_seconds() const {
+  std::int64_t since = oldest_waiting_ns_.load(std::memory_order_relaxed);
+  if (since == kNobodyWaits) return 0.0;
+  auto waited = clock_().time_since_epoch() - std::chrono::nanoseconds(since);
+  return std::max(0.0, std::chrono::duration<double>(waited).count());
+}
+
+std::vector<MetricSample> Metrics::one(double value) { return {MetricSample{{}, value, {}, 0.0}}; }
+
+std::vector<MetricSample> Metrics::quantiles(const QuantileSketch& sketch) const {
+  static constexpr std::pair<double, const char*> kShown[] = {
+      {0.5, "0.5"}, {0.9, "0.9"}, {0.95, "0.95"}, {0.99, "0.99"}};
+  std::vector<MetricSample> out;
+  SteadyTime now = clock_();
+  for (auto [q, name] : kShown) {
+    if (auto value = sketch.quantile(q, now)) out.push_back({{{"quantile", name}}, *value, {}, 0.0});
+  }
+  return out;
+}
+
+std::vector<MetricSample> Metrics::efficiency() const {
+  double computed = step_tokens.series().sum();
+  if (computed <= 0.0) return {};
+  double wasted = static_cast<double>(discarded_tokens.value() + recomputed_tokens.value());
+  return one(std::clamp((computed - wasted) / computed, 0.0, 1.0));
+}
+
+std::vector<MetricSample> Metrics::info() const {
+  return {MetricSample{{{"version", info_.version},
+                        {"model_name", info_.model},
+                        {"architecture", info_.architecture},
+                        {"quantization", info_.quantization},
+                        {"numerics_class", info_.numerics_class},
+                        {"device", info_.device}},
+                       1.0,
+                       {},
+                       0.0}};
+}
+
+}  // namespace troupe

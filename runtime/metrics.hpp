@@ -1,0 +1,234 @@
+#pragma once
+// Every metric of the server, in one table: name, help, labels and bucket bounds stand here and nowhere else.
+// docs/metrics.md describes the same families; a test compares the two. Any thread observes, any thread collects.
+//
+// The functions at the end of `Metrics` change what belongs together; the request actor calls them, so that sums
+// agree request by request. The rest is observed directly, by whoever owns the value.
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/doors/clock.hpp"
+#include "runtime/metric_family.hpp"
+#include "runtime/metric_labels.hpp"
+
+namespace troupe {
+
+// Each is a superset of vLLM's bounds for the same quantity, so that its dashboards' quantiles can be compared.
+namespace bucket_bounds {
+extern const std::span<const double> kFirstToken, kInterToken, kDuration, kStep, kTokens, kSequences;
+}
+
+// Said once at start, shown as labels of llm_server_info.
+struct ServerInfo {
+  std::string version, model, architecture, quantization, numerics_class, device;
+};
+
+struct RequestEnd {
+  Outcome outcome = Outcome::kFinished;
+  FinishReason finish = FinishReason::kStop;        // kFinished
+  CancelReason cancel = CancelReason::kClientGone;  // kCancelled, kAbandoned
+  std::chrono::nanoseconds duration{};              // arrival -> end written to the response stream
+  StageTimes stages;
+  Stage last_stage = Stage::kDeliver;  // where it ended; stages after it are not observed
+};
+
+struct Metrics {
+ private:
+  Clock clock_;
+  MetricTable table_;
+  ServerInfo info_;
+  WindowedRate offered_rate_, served_rate_, token_rate_;
+  QuantileSketch first_token_sketch_, inter_token_sketch_, duration_sketch_;
+  std::atomic<std::int64_t> oldest_waiting_ns_ = kNobodyWaits;  // steady time
+  static constexpr std::int64_t kNobodyWaits = INT64_MIN;
+
+ public:
+  explicit Metrics(Clock clock = steady_clock());
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // ---- requests -------------------------------------------------------------------------------------------------
+  Counters<> requests_received{table_, "llm_requests_received_total",
+                               "Sequences handed to the service; a request with n choices is n of them."};
+  Counters<> requests_accepted{table_, "llm_requests_accepted_total", "Sequences the batcher accepted."};
+  Counters<Outcome> requests{table_,
+                             "llm_requests_total",
+                             "Sequences that ended, by outcome; rejected and abandoned ones were never accepted.",
+                             {"outcome"}};
+  DerivedMetric requests_in_progress{
+      table_, MetricType::kGauge, "llm_requests_in_progress",
+      "Accepted sequences that have not ended: accepted - finished - failed - cancelled.",
+      [this] { return one(static_cast<double>(in_progress())); }};
+  Counters<FinishReason> finishes{
+      table_, "llm_requests_finished_total", "Finished sequences by finish_reason.", {"finish_reason"}};
+  Counters<CancelReason> cancellations{
+      table_, "llm_cancellations_total", "Sequences that were cancelled, accepted or not, by reason.", {"reason"}};
+  Counters<Stage, DeadlineSource> timeouts{
+      table_,
+      "llm_timeouts_total",
+      "Deadlines that passed, by the stage the request was in and by whose it was.",
+      {"stage", "source"}};
+  Counters<ErrorCode, Fault, Protocol> errors{table_,
+                                              "llm_errors_total",
+                                              "Errors sent to clients, by code, by who can mend it and by protocol.",
+                                              {"code", "fault", "protocol"}};
+  Counters<> retries{table_, "llm_request_retries_total",
+                     "Sequences put back into the queue because the executor that ran them died."};
+
+  // ---- latency --------------------------------------------------------------------------------------------------
+  Histograms<Outcome> request_duration{table_,
+                                       "llm_request_duration_seconds",
+                                       "Arrival of the request to its last byte handed to the writer, by outcome.",
+                                       bucket_bounds::kDuration,
+                                       {"outcome"}};
+  Histograms<> time_to_first_token{table_, "llm_time_to_first_token_seconds",
+                                   "Arrival of the request (before tokenization) to its first token event.",
+                                   bucket_bounds::kFirstToken};
+  Histograms<> inter_token_latency{table_, "llm_inter_token_latency_seconds",
+                                   "Time between successive token events of a sequence.", bucket_bounds::kInterToken};
+  Histograms<Stage> request_stage{table_,
+                                  "llm_request_stage_seconds",
+                                  "Time a request spent in each stage; the stages of a request add up to its duration.",
+                                  bucket_bounds::kDuration,
+                                  {"stage"}};
+  DerivedMetric first_token_quantiles{table_,
+                                      MetricType::kGauge,
+                                      "llm_time_to_first_token_quantile_seconds",
+                                      "Time to first token over the last minute; within 1 %.",
+                                      [this] { return quantiles(first_token_sketch_); },
+                                      {"quantile"}};
+  DerivedMetric inter_token_quantiles{table_,
+                                      MetricType::kGauge,
+                                      "llm_inter_token_latency_quantile_seconds",
+                                      "Inter-token latency over the last minute; within 1 %.",
+                                      [this] { return quantiles(inter_token_sketch_); },
+                                      {"quantile"}};
+  DerivedMetric duration_quantiles{table_,
+                                   MetricType::kGauge,
+                                   "llm_request_duration_quantile_seconds",
+                                   "Duration of finished requests over the last minute; within 1 %.",
+                                   [this] { return quantiles(duration_sketch_); },
+                                   {"quantile"}};
+
+  // ---- tokens and rates -----------------------------------------------------------------------------------------
+  Counters<> tokens_generated{table_, "llm_tokens_generated_total", "Output tokens, counted one by one as they come."};
+  Counters<> prompt_tokens{table_, "llm_prompt_tokens_total", "Prompt tokens of accepted sequences."};
+  Counters<> prompt_tokens_cached{table_, "llm_prompt_tokens_cached_total",
+                                  "Prompt tokens of accepted sequences that the prefix cache saved."};
+  DerivedMetric requests_per_second{table_, MetricType::kGauge, "requests_per_second",
+                                    "Sequences finished a second, over the last 10 s (served, not offered).",
+                                    [this] { return one(served_rate_.per_second(clock_())); }};
+  DerivedMetric requests_offered_per_second{table_, MetricType::kGauge, "requests_offered_per_second",
+                                            "Sequences received a second, refused ones included, over the last 10 s.",
+                                            [this] { return one(offered_rate_.per_second(clock_())); }};
+  DerivedMetric tokens_per_second{table_, MetricType::kGauge, "tokens_per_second",
+                                  "Output tokens a second, all sequences together, over the last 10 s.",
+                                  [this] { return one(token_rate_.per_second(clock_())); }};
+
+  // ---- queue ----------------------------------------------------------------------------------------------------
+  Gauges<> queue_requests{table_, "llm_queue_requests", "Sequences that wait to be scheduled."};
+  Gauges<> queue_tokens{table_, "llm_queue_tokens", "Prompt tokens of the sequences that wait."};
+  DerivedMetric queue_oldest{table_, MetricType::kGauge, "llm_queue_oldest_seconds",
+                             "How long the sequence that has waited longest has waited; 0 when nobody waits.",
+                             [this] { return one(oldest_waiting_seconds()); }};
+
+  // ---- batching -------------------------------------------------------------------------------------------------
+  Gauges<> running_sequences{table_, "llm_running_sequences", "Sequences that hold KV blocks and are being computed."};
+  Histograms<> batch_size{table_, "llm_batch_size", "Sequences in a step.", bucket_bounds::kSequences};
+  Histograms<> step_tokens{table_, "llm_step_tokens", "Token positions computed in a step.", bucket_bounds::kTokens};
+  Histograms<> step_duration{table_, "llm_step_seconds", "Handing a step to the executor to getting its result back.",
+                             bucket_bounds::kStep};
+  Counters<BatchClose> batch_closes{
+      table_, "llm_batch_close_total", "Steps started, by the reason to wait no longer.", {"reason"}};
+  Gauges<> batch_window{table_, "llm_batch_window_seconds",
+                        "How long an idle executor waits for company before it starts a step."};
+  Counters<> discarded_tokens{table_, "llm_discarded_tokens_total",
+                              "Computed positions nobody used: sampled after a stop or for a dropped sequence."};
+  Counters<> recomputed_tokens{table_, "llm_recomputed_tokens_total",
+                               "Positions computed once more after a preemption or the death of an executor."};
+  DerivedMetric batch_efficiency{table_, MetricType::kGauge, "llm_batch_efficiency",
+                                 "Share of the computed positions since the start that were neither discarded nor "
+                                 "recomputed, 0 to 1.",
+                                 [this] { return efficiency(); }};
+
+  // ---- memory of sequences --------------------------------------------------------------------------------------
+  Gauges<KvState> kv_blocks{
+      table_, "llm_kv_blocks", "KV blocks by state; the states add up to all there are.", {"state"}};
+  Counters<> preemptions{table_, "llm_preemptions_total", "Sequences that gave their KV blocks back to be recomputed."};
+  Counters<> prefix_query_tokens{table_, "llm_prefix_query_tokens_total",
+                                 "Prompt tokens looked up in the prefix cache."};
+  Counters<> prefix_hit_tokens{table_, "llm_prefix_hit_tokens_total", "Prompt tokens found in the prefix cache."};
+
+  // ---- result cache ---------------------------------------------------------------------------------------------
+  Counters<> result_cache_hits{table_, "llm_result_cache_hits_total", "Requests answered from the result cache."};
+  Counters<> result_cache_misses{table_, "llm_result_cache_misses_total", "Look-ups that found no stored answer."};
+  Gauges<> result_cache_bytes{table_, "llm_result_cache_bytes", "Memory the stored answers take."};
+
+  // ---- devices --------------------------------------------------------------------------------------------------
+  Counters<> executor_restarts{table_, "llm_executor_restarts_total", "Executors started anew after a death."};
+  Gauges<GpuIndex> gpu_utilization{table_,
+                                   "llm_gpu_utilization_percent",
+                                   "How busy the driver says a GPU is, 0 to 100; absent without a GPU.",
+                                   {"gpu"},
+                                   std::numeric_limits<double>::quiet_NaN()};
+
+  // ---- network --------------------------------------------------------------------------------------------------
+  Counters<HttpRoute, HttpStatus> http_requests{
+      table_, "llm_http_requests_total", "HTTP requests answered, by route and status.", {"route", "status"}};
+  Gauges<> http_connections{table_, "llm_http_connections", "Open client connections, WebSockets included."};
+  Counters<> connections_accepted{table_, "llm_http_connections_accepted_total", "Client connections accepted."};
+  Counters<> connections_refused{table_, "llm_http_connections_refused_total",
+                                 "Client connections closed at once because there were too many."};
+  Gauges<> ws_sockets{table_, "llm_websocket_connections", "Open WebSockets."};
+  Counters<WsClose> ws_closes{table_, "llm_websocket_closes_total", "WebSockets that ended, by close code.", {"code"}};
+
+  // ---- process --------------------------------------------------------------------------------------------------
+  DerivedMetric server_info{table_,
+                            MetricType::kGauge,
+                            "llm_server_info",
+                            "1; what is served, by which version and on which device, as labels.",
+                            [this] { return info(); },
+                            {"version", "model_name", "architecture", "quantization", "numerics_class", "device"}};
+  DerivedMetric process_cpu{table_, MetricType::kCounter, "process_cpu_seconds_total",
+                            "User and system CPU time of the process.", [] { return process_cpu_seconds(); }};
+  DerivedMetric process_memory{table_, MetricType::kGauge, "process_resident_memory_bytes",
+                               "Memory of the process that is in RAM.", [] { return process_resident_bytes(); }};
+  DerivedMetric process_fds{table_, MetricType::kGauge, "process_open_fds", "Open file descriptors.",
+                            [] { return process_open_fds(); }};
+  DerivedMetric process_start{table_, MetricType::kGauge, "process_start_time_seconds",
+                              "Unix time at which the process started.", [] { return process_start_seconds(); }};
+
+  // ---- what belongs together ------------------------------------------------------------------------------------
+  void request_received();  // handed to the service
+  // The batcher accepted it, or its answer came from the result cache.
+  void request_accepted(std::uint32_t prompt_token_count);
+  void first_token(std::chrono::nanoseconds since_arrival);
+  void next_token(std::chrono::nanoseconds since_previous);
+  void tokens(std::uint64_t n);                        // output tokens, as they come; the first one too
+  void request_ended(const RequestEnd& end);           // exactly once for each request_received
+  void error_sent(ErrorCode code, Protocol protocol);  // net/, for every error a client sees
+  void http_answered(HttpRoute route, int status);
+  void oldest_waiting(std::optional<SteadyTime> since);
+  void describe(ServerInfo info);  // before the threads start
+
+  // ---- reading --------------------------------------------------------------------------------------------------
+  void collect(const std::function<void(const MetricFamily&)>& visit) const;  // by name, ascending
+  const MetricFamily* find(std::string_view name) const;
+  std::uint64_t in_progress() const;
+  double oldest_waiting_seconds() const;
+
+ private:
+  static std::vector<MetricSample> one(double value);
+  std::vector<MetricSample> quantiles(const QuantileSketch& sketch) const;
+  std::vector<MetricSample> efficiency() const;
+  std::vector<MetricSample> info() const;
+  static std::vector<MetricSample> process_cpu_seconds();
+  static std::vector<MetricSample> process_resident_bytes();
+  static std::vector<MetricSample> process_open_fds();
+  static std::vector<MetricSample> process_start_seconds();
+};
+
+}  // namespace troupe

@@ -1,0 +1,161 @@
+#include "runtime/scheduler.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "runtime/scheduler_state.hpp"
+
+namespace troupe {
+namespace {
+
+Error too_long(std::size_t tokens, std::uint32_t positions_max) {
+  return {ErrorCode::kContextLengthExceeded,
+          "the prompt has " + std::to_string(tokens) + " tokens; this model has room for " +
+              std::to_string(positions_max) + " with at least one token of the answer",
+          "prompt", 0};
+}
+
+Error queue_full(const std::string& what, std::uint64_t limit) {
+  return {ErrorCode::kQueueFull, "the queue is full: " + std::to_string(limit) + " " + what + " are waiting", "", 0};
+}
+
+}  // namespace
+
+// ---- the public face: who comes, who goes, how many there are -----------------------------------------------------
+Scheduler::Scheduler(SchedulerLimits limits, KvManager& kv) {
+  TROUPE_CHECK(limits.sequences_max > 0 && limits.step_tokens_max > 0 && limits.prefill_chunk_max > 0,
+               "a step of nothing");
+  TROUPE_CHECK(limits.steps_in_flight == 1 || limits.steps_in_flight == 2, "one or two steps in flight");
+  // So every running sequence can have its token in every step.
+  limits.sequences_max = std::min(limits.sequences_max, limits.step_tokens_max);
+  state_ = std::make_unique<State>(limits, kv);
+}
+
+Scheduler::~Scheduler() = default;
+
+Status Scheduler::enqueue(SequenceRequest request, SteadyTime) {
+  State& s = *state_;
+  if (request.prompt.empty()) return Error{ErrorCode::kInvalidRequest, "the prompt has no tokens", "prompt", 0};
+  if (request.max_tokens == 0) return Error{ErrorCode::kInvalidRequest, "max_tokens is 0", "max_tokens", 0};
+  if (s.sequences.contains(request.id)) {
+    return Error{ErrorCode::kInvalidRequest, "request " + std::to_string(request.id) + " is known already", "", 0};
+  }
+  std::uint32_t positions_max = s.positions_max();
+  std::size_t prompt = request.prompt.size();
+  std::size_t tokens = prompt + request.emitted.size();
+  if (prompt >= positions_max || tokens > positions_max) return too_long(prompt, positions_max);
+  if (s.waiting.size() >= s.limits.queue_max) return queue_full("requests", s.limits.queue_max);
+  // Alone in the queue a prompt is never too long for it.
+  if (!s.waiting.empty() && s.waiting_tokens + tokens > s.limits.queue_tokens_max) {
+    return queue_full("tokens", s.limits.queue_tokens_max);
+  }
+
+  std::uint32_t output_max = std::min(request.max_tokens, positions_max - static_cast<std::uint32_t>(prompt));
+  RequestId id = request.id;
+  auto sequence = std::make_unique<Sequence>(std::move(request), output_max, s.next_number++, s.next_step);
+  s.start_waiting(*sequence);
+  s.sequences.emplace(id, std::move(sequence));
+  return {};
+}
+
+bool Scheduler::drop(RequestId id) {
+  auto found = state_->sequences.find(id);
+  if (found == state_->sequences.end()) return false;
+  state_->erase(*found->second);
+  return true;
+}
+
+bool Scheduler::has_work() const { return !state_->sequences.empty() || !state_->in_flight.empty(); }
+
+bool Scheduler::has_capacity() const {
+  const State& s = *state_;
+  return s.in_flight.size() < s.limits.steps_in_flight && s.running.size() < s.limits.sequences_max &&
+         s.blocks_available() > 0;
+}
+
+std::uint32_t Scheduler::in_flight() const { return static_cast<std::uint32_t>(state_->in_flight.size()); }
+
+SchedulerCounts Scheduler::counts() const {
+  SchedulerCounts counts = state_->totals;
+  counts.waiting = static_cast<std::uint32_t>(state_->waiting.size());
+  counts.waiting_tokens = state_->waiting_tokens;
+  counts.running = static_cast<std::uint32_t>(state_->running.size());
+  for (const Sequence* sequence : state_->waiting) {
+    SteadyTime arrived = sequence->request.arrived;
+    if (!counts.oldest_waiting || arrived < *counts.oldest_waiting) counts.oldest_waiting = arrived;
+  }
+  return counts;
+}
+
+const SchedulerLimits& Scheduler::limits() const { return state_->limits; }
+
+// ---- moves between the lists --------------------------------------------------------------------------------------
+std::uint32_t Scheduler::State::positions_max() const {
+  std::uint64_t pool = std::uint64_t{kv.counts().total} * kBlockSize;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(limits.context_length, pool));
+}
+
+Sequence* Scheduler::State::find(RequestId id, std::uint64_t step) const {
+  auto found = sequences.find(id);
+  return found != sequences.end() && step >= found->second->first_step ? found->second.get() : nullptr;
+}
+
+void Scheduler::State::start_waiting(Sequence& sequence) {
+  auto at = std::upper_bound(waiting.begin(), waiting.end(), &sequence,
+                             [](const Sequence* a, const Sequence* b) { return goes_before(*b, *a); });
+  waiting.insert(at, &sequence);
+  waiting_tokens += sequence.tokens.size();
+  sequence.blocks_wanted = 0;
+  if (sequence.request.deadline) next_deadline = std::min(next_deadline, *sequence.request.deadline);
+}
+
+void Scheduler::State::stop_waiting(Sequence& sequence) {
+  waiting.erase(std::find(waiting.begin(), waiting.end(), &sequence));
+  waiting_tokens -= sequence.tokens.size();
+}
+
+void Scheduler::State::start_running(Sequence& sequence) {
+  auto at = std::upper_bound(running.begin(), running.end(), &sequence,
+                             [](const Sequence* a, const Sequence* b) { return goes_before(*a, *b); });
+  running.insert(at, &sequence);
+  sequence.is_running = true;
+}
+
+void Scheduler::State::stop_running(Sequence& sequence) {
+  running.erase(std::find(running.begin(), running.end(), &sequence));
+  sequence.is_running = false;
+}
+
+// The last block first: among cached ones the beginnings of prompts, which more sequences share, live longest.
+void Scheduler::State::release_blocks(Sequence& sequence) {
+  for (std::size_t i = sequence.blocks.size(); i-- > 0;) kv.release(sequence.blocks[i]);
+  sequence.forget_kv();
+}
+
+void Scheduler::State::give_up_blocks(Sequence& sequence) {
+  for (StepInFlight& step : in_flight) {
+    if (step.plan->step != sequence.last_step) continue;
+    step.to_release.insert(step.to_release.end(), sequence.blocks.rbegin(), sequence.blocks.rend());
+    coming_back += static_cast<std::uint32_t>(sequence.blocks.size());
+    sequence.forget_kv();
+    return;
+  }
+  release_blocks(sequence);
+}
+
+void Scheduler::State::erase(Sequence& sequence) {
+  sequence.is_running ? stop_running(sequence) : stop_waiting(sequence);
+  set_suspect(sequence, false);
+  give_up_blocks(sequence);
+  RequestId id = sequence.request.id;
+  sequences.erase(id);
+}
+
+void Scheduler::State::set_suspect(Sequence& sequence, bool is_suspect) {
+  if (sequence.is_suspect == is_suspect) return;
+  sequence.is_suspect = is_suspect;
+  is_suspect ? ++suspects : --suspects;
+}
+
+}  // namespace troupe

@@ -1,0 +1,119 @@
+#pragma once
+// Decides what each step computes: which sequences run, how prompts are cut into chunks, who waits and who is
+// preempted. Plain code: no actor, no clock, no device; time comes in as an argument. One thread uses it.
+//
+// A sequence is waiting -> running -> ended. Running ones hold KV blocks (KvManager). When blocks run out the newest
+// sequence of the lowest priority is preempted: its blocks go, its tokens stay, it waits in front and is recomputed.
+// Everything a sequence needs to go on is (SequenceRequest, emitted ids), so restart, preemption and retry are one path.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/doors/step_runner.hpp"
+#include "runtime/kv_manager.hpp"
+#include "runtime/request.hpp"
+#include "runtime/result.hpp"
+#include "runtime/step_plan.hpp"
+
+namespace troupe {
+
+struct SchedulerLimits {
+  std::uint32_t sequences_max = 32;         // rows of one step
+  std::uint32_t step_tokens_max = 512;      // new positions of one step
+  std::uint32_t prefill_chunk_max = 256;    // new positions of one prompt in one step, while others decode
+  std::uint32_t queue_max = 256;            // waiting sequences
+  std::uint64_t queue_tokens_max = 262144;  // prompt tokens of waiting sequences
+  std::uint32_t context_length = 2048;      // prompt + output of one sequence
+  std::uint32_t steps_in_flight = 1;        // plans handed out before the first result is back: 1 or 2
+};
+
+// The token-level part of a request: what the batcher gets from the request actor.
+struct SequenceRequest {
+  RequestId id = 0;
+  std::vector<TokenId> prompt;              // never empty
+  std::vector<TokenId> emitted;             // output so far; not empty after a failover: sampling goes on after it
+  SamplingParams sampling;                  // seed set
+  std::uint32_t choice = 0;
+  std::int32_t logprobs = -1;
+  std::uint32_t max_tokens = 16;            // of the whole output, emitted included; >= 1
+  std::uint32_t min_tokens = 0;
+  std::vector<TokenId> stop_tokens;         // ascending: end of generation (unless ignore_eos) and stop_token_ids
+  std::string cache_key;                    // tenant and salt: prefixes are shared only within it
+  std::int32_t priority = 0;
+  SteadyTime arrived{};
+  std::optional<SteadyTime> deadline;
+};
+
+// What happened to a sequence. Sent on to its request actor.
+struct SequenceEvent {
+  enum class Kind : std::uint8_t {
+    kScheduled,  // first time in a plan; `cached_tokens` says what the prefix cache saved
+    kToken,      // one sampled token
+    kFinished,   // after its last kToken: `finish` says why; a stop token itself is not reported as kToken
+    kFailed,     // `error`
+  };
+  Kind kind = Kind::kToken;
+  RequestId id = 0;
+  TokenId token = -1;
+  float logprob = 0.0F;
+  std::vector<TopToken> top;
+  std::uint32_t cached_tokens = 0;
+  FinishReason finish = FinishReason::kStop;
+  Error error;
+  SteadyTime at{};
+};
+
+struct SchedulerCounts {
+  std::uint32_t waiting = 0;
+  std::uint64_t waiting_tokens = 0;
+  std::uint32_t running = 0;
+  std::uint64_t preemptions_total = 0;
+  std::uint64_t prefix_query_tokens_total = 0;
+  std::uint64_t prefix_hit_tokens_total = 0;
+  std::uint64_t retries_total = 0;           // sequences put back because the executor died in a step of theirs
+  std::uint64_t discarded_tokens_total = 0;  // sampled after a stop (two steps in flight) or for a dropped sequence
+  std::optional<SteadyTime> oldest_waiting;  // arrival of the sequence that has waited longest
+};
+
+class Scheduler {
+ public:
+  // `kv` outlives the scheduler and is used by nobody else.
+  Scheduler(SchedulerLimits limits, KvManager& kv);
+  ~Scheduler();
+
+  // kContextLengthExceeded when prompt + 1 does not fit the context or the whole KV pool; kQueueFull when the queue
+  // is full by requests or by tokens (retry_after_s is the caller's to fill in). Nothing changes on an error.
+  Status enqueue(SequenceRequest sequence, SteadyTime now);
+
+  // Forgets a sequence at once, wherever it is; its blocks are released when no step in flight mentions them.
+  // false when it is not known (ended already): not an error.
+  bool drop(RequestId id);
+
+  // The next step, or nothing: no work, or steps_in_flight plans are out. Steps are numbered from 1, ascending.
+  // Appends kScheduled events, kFailed for deadlines that passed while waiting.
+  std::shared_ptr<const StepPlan> plan(SteadyTime now, std::vector<SequenceEvent>& events);
+
+  // Books of a step that came back: appends kToken, kFinished, kFailed in the plan's order. Results of a step that
+  // is not in flight (an executor that died meanwhile) are ignored.
+  void apply(const StepResult& result, SteadyTime now, std::vector<SequenceEvent>& events);
+
+  // The executor died: every step in flight is lost, every KV block's content too. Running sequences go back to the
+  // front of the queue with the tokens they have. A sequence that was in a lost step is tried again `kRetriesMax`
+  // times, alone in its step until it has survived the one that was lost; then it fails with kInternal.
+  void executor_lost(SteadyTime now, std::vector<SequenceEvent>& events);
+  static constexpr std::uint32_t kRetriesMax = 2;
+
+  bool has_work() const;      // something is waiting, running or in flight
+  bool has_capacity() const;  // a plan() now could put more sequences to work than are running, if there are any
+  std::uint32_t in_flight() const;
+  SchedulerCounts counts() const;
+  const SchedulerLimits& limits() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace troupe
