@@ -1,0 +1,106 @@
+#include "test/text/fixtures.hpp"
+
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "text/text_codec.hpp"
+#include "text/tokenizer/byte_alphabet.hpp"
+
+namespace troupe::test {
+
+std::vector<std::string> fixture_lines(const std::string& name) {
+  std::ifstream file(TROUPE_SOURCE_DIR "/test/text/data/" + name);
+  if (!file) throw std::runtime_error("cannot read fixture " + name);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+std::string unescaped(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\') {
+      out.push_back(text[i]);
+      continue;
+    }
+    char c = text.at(++i);
+    if (c == 'x') {
+      out.push_back(static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16)));
+      i += 2;
+    } else {
+      out.push_back(c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : c);
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> fields(const std::string& line, char separator) {
+  std::vector<std::string> parts;
+  std::size_t at = 0;
+  for (std::size_t end = line.find(separator); end != std::string::npos; end = line.find(separator, at)) {
+    parts.push_back(line.substr(at, end - at));
+    at = end + 1;
+  }
+  parts.push_back(line.substr(at));
+  return parts;
+}
+
+std::vector<TokenId> ids(const std::string& numbers) {
+  std::istringstream in(numbers);
+  std::vector<TokenId> out;
+  for (TokenId id = 0; in >> id;) out.push_back(id);
+  return out;
+}
+
+TokenizerSpec smollm2_spec() {
+  TokenizerSpec spec;
+  std::vector<std::string> lines = fixture_lines("smollm2_vocabulary.txt");
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    std::size_t space = lines[i].find(' ');
+    std::string key = lines[i].substr(0, space);
+    std::string value = lines[i].substr(space + 1);
+    auto take_lines = [&](std::vector<std::string>& into) {
+      auto count = static_cast<std::ptrdiff_t>(std::stoul(value));
+      auto begin = lines.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+      into.assign(begin, begin + count);
+      i += static_cast<std::size_t>(count);
+    };
+    auto number = [&] { return static_cast<std::uint32_t>(std::stoul(value)); };
+    if (key == "model") spec.model = value;
+    if (key == "pre") spec.pre = value;
+    if (key == "bos_token_id") spec.bos_id = number();
+    if (key == "eos_token_id") spec.eos_id = number();
+    if (key == "unknown_token_id") spec.unknown_id = number();
+    if (key == "padding_token_id") spec.padding_id = number();
+    if (key == "add_bos_token") spec.add_bos = number() != 0;
+    if (key == "chat_template") spec.chat_template = unescaped(value);
+    if (key == "types") {
+      for (char c : value) spec.token_types.push_back(c - '0');
+    }
+    if (key == "tokens") take_lines(spec.tokens);
+    if (key == "merges") take_lines(spec.merges);
+  }
+  return spec;
+}
+
+const TextCodec& smollm2() {
+  static const std::unique_ptr<TextCodec> codec = [] {
+    auto made = make_text_codec(smollm2_spec());
+    if (!made) throw std::runtime_error(made.error().message);
+    return std::move(*made);
+  }();
+  return *codec;
+}
+
+TokenizerSpec small_spec(const std::vector<std::string>& more) {
+  TokenizerSpec spec;
+  spec.model = "gpt2";
+  spec.pre = "gpt-2";
+  for (int byte = 0; byte < 256; ++byte) spec.tokens.push_back(byte_stand_in(static_cast<std::uint8_t>(byte)));
+  spec.tokens.insert(spec.tokens.end(), more.begin(), more.end());
+  spec.token_types.assign(spec.tokens.size(), static_cast<std::int32_t>(TokenType::kNormal));
+  return spec;
+}
+
+}  // namespace troupe::test

@@ -1,0 +1,23 @@
+#pragma once
+// Reads the files of test/text/data (extract_fixtures.py writes them).
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/doors/text_codec.hpp"
+#include "text/tokenizer/tokenizer_spec.hpp"
+
+namespace troupe::test {
+
+std::vector<std::string> fixture_lines(const std::string& name);
+std::string unescaped(const std::string& text);
+std::vector<std::string> fields(const std::string& line, char separator);
+std::vector<TokenId> ids(const std::string& numbers);
+
+TokenizerSpec smollm2_spec();
+const TextCodec& smollm2();  // made once
+
+// Printable bytes, then one token per entry of `more`; all normal. Merges are empty.
+TokenizerSpec small_spec(const std::vector<std::string>& more);
+
+}  // namespace troupe::test

@@ -1,0 +1,286 @@
+#include "text/chat_template/value_text.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+
+#include "text/character_class.hpp"
+#include "text/utf8.hpp"
+
+namespace troupe {
+
+namespace {
+
+using Kind = TemplateValue::Kind;
+
+void append_hex(std::string& out, std::string_view prefix, char32_t value, int digits) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  out += prefix;
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out.push_back(kDigits[value >> shift & 15]);
+}
+
+// repr(str): in single quotes unless only double quotes save escaping.
+void append_quoted(std::string_view text, std::string& out) {
+  bool has_single = text.find('\'') != std::string_view::npos;
+  char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
+  out.push_back(quote);
+  for (std::size_t at = 0; at < text.size();) {
+    CodePoint c = code_point_at(text, at);
+    if (c.value == '\\' || c.value == static_cast<char32_t>(quote)) {
+      out.push_back('\\');
+      out.push_back(static_cast<char>(c.value));
+    } else if (c.value == '\n' || c.value == '\r' || c.value == '\t') {
+      out += c.value == '\n' ? "\\n" : c.value == '\r' ? "\\r" : "\\t";
+    } else if (is_printable(c.value)) {
+      out += text.substr(at, c.bytes);
+    } else if (c.value < 0x100) {
+      append_hex(out, "\\x", c.value, 2);
+    } else if (c.value < 0x10000) {
+      append_hex(out, "\\u", c.value, 4);
+    } else {
+      append_hex(out, "\\U", c.value, 8);
+    }
+    at += c.bytes;
+  }
+  out.push_back(quote);
+}
+
+void append_repr(RenderState& state, const TemplateValue& value, std::string& out);
+
+void append_items(RenderState& state, const TemplateValue& value, std::string& out) {
+  bool tuple = value.is(Kind::kTuple);
+  out.push_back(tuple ? '(' : '[');
+  bool first = true;
+  for (const TemplateValue& item : value.items()) {
+    if (!first) out += ", ";
+    first = false;
+    append_repr(state, item, out);
+    if (state.failed()) return;
+  }
+  if (tuple && value.items().size() == 1) out.push_back(',');
+  out.push_back(tuple ? ')' : ']');
+}
+
+void append_entries(RenderState& state, const TemplateValue& value, std::string& out) {
+  out.push_back('{');
+  bool first = true;
+  for (const auto& [key, item] : value.entries()) {
+    if (!first) out += ", ";
+    first = false;
+    append_repr(state, key, out);
+    out += ": ";
+    append_repr(state, item, out);
+    if (state.failed()) return;
+  }
+  out.push_back('}');
+}
+
+void append_repr(RenderState& state, const TemplateValue& value, std::string& out) {
+  if (!state.allocate(8)) return;
+  switch (value.kind()) {
+    case Kind::kUndefined:
+      out += "Undefined";
+      return;
+    case Kind::kText:
+      if (state.allocate(value.as_text().size())) append_quoted(value.as_text(), out);
+      return;
+    case Kind::kList:
+    case Kind::kTuple:
+      return append_items(state, value, out);
+    case Kind::kDict:
+      return append_entries(state, value, out);
+    default:
+      return append_text(state, value, out);
+  }
+}
+
+void append_json_text(RenderState& state, std::string_view text, bool ensure_ascii, std::string& out) {
+  if (!state.allocate(text.size() + 2)) return;
+  out.push_back('"');
+  for (std::size_t at = 0; at < text.size();) {
+    CodePoint c = code_point_at(text, at);
+    constexpr std::string_view kEscaped = "\"\\\n\r\t\b\f";
+    constexpr std::string_view kLetter = "\"\\nrtbf";
+    std::size_t which = c.value < 0x80 ? kEscaped.find(static_cast<char>(c.value)) : std::string_view::npos;
+    if (which != std::string_view::npos) {
+      out.push_back('\\');
+      out.push_back(kLetter[which]);
+    } else if (c.value < 0x20 || (ensure_ascii && c.value > 0x7E && c.value < 0x10000)) {
+      append_hex(out, "\\u", c.value, 4);
+    } else if (ensure_ascii && c.value >= 0x10000) {
+      append_hex(out, "\\u", 0xD800 + ((c.value - 0x10000) >> 10), 4);
+      append_hex(out, "\\u", 0xDC00 + ((c.value - 0x10000) & 0x3FF), 4);
+    } else {
+      out += text.substr(at, c.bytes);
+    }
+    at += c.bytes;
+  }
+  out.push_back('"');
+}
+
+class JsonWriter {
+ public:
+  JsonWriter(RenderState& state, const JsonStyle& style, std::string& out) : state_(state), style_(style), out_(out) {}
+
+  void write(const TemplateValue& value, std::size_t level) {
+    if (!state_.allocate(8)) return;
+    switch (value.kind()) {
+      case Kind::kNone:
+        out_ += "null";
+        return;
+      case Kind::kBool:
+        out_ += value.as_bool() ? "true" : "false";
+        return;
+      case Kind::kInt:
+        out_ += std::to_string(value.as_int());
+        return;
+      case Kind::kFloat:
+        return write_real(value.as_double());
+      case Kind::kText:
+        return append_json_text(state_, value.as_text(), style_.ensure_ascii, out_);
+      case Kind::kList:
+      case Kind::kTuple:
+        return write_list(value, level);
+      case Kind::kDict:
+        return write_dict(value, level);
+      default:
+        state_.fail("Object of type " + std::string(value.type_name()) + " is not JSON serializable");
+    }
+  }
+
+ private:
+  void write_real(double value) {
+    if (std::isnan(value)) {
+      out_ += "NaN";
+    } else if (std::isinf(value)) {
+      out_ += value > 0 ? "Infinity" : "-Infinity";
+    } else {
+      out_ += real_text(value);
+    }
+  }
+
+  void write_list(const TemplateValue& value, std::size_t level) {
+    out_.push_back('[');
+    bool first = true;
+    for (const TemplateValue& item : value.items()) {
+      begin_element(first, level + 1);
+      write(item, level + 1);
+      if (state_.failed()) return;
+    }
+    if (!first) break_line(level);
+    out_.push_back(']');
+  }
+
+  void write_dict(const TemplateValue& value, std::size_t level) {
+    out_.push_back('{');
+    bool first = true;
+    std::vector<const TemplateEntry*> entries;
+    for (const TemplateEntry& entry : value.entries()) entries.push_back(&entry);
+    if (style_.sort_keys) {
+      std::stable_sort(entries.begin(), entries.end(), [](const TemplateEntry* a, const TemplateEntry* b) {
+        return a->first.is_text() && b->first.is_text() && a->first.as_text() < b->first.as_text();
+      });
+    }
+    for (const TemplateEntry* entry : entries) {
+      begin_element(first, level + 1);
+      write_key(entry->first);
+      out_ += ": ";
+      write(entry->second, level + 1);
+      if (state_.failed()) return;
+    }
+    if (!first) break_line(level);
+    out_.push_back('}');
+  }
+
+  void write_key(const TemplateValue& key) {
+    if (key.is_text()) return append_json_text(state_, key.as_text(), style_.ensure_ascii, out_);
+    if (!key.is_number() && !key.is(Kind::kNone)) {
+      state_.fail("a key of a JSON object must be a string, not " + std::string(key.type_name()));
+      return;
+    }
+    out_.push_back('"');
+    write(key, 0);
+    out_.push_back('"');
+  }
+
+  void begin_element(bool& first, std::size_t level) {
+    if (!first) out_ += style_.indent < 0 ? ", " : ",";
+    first = false;
+    break_line(level);
+  }
+  void break_line(std::size_t level) {
+    if (style_.indent < 0) return;
+    std::size_t blanks = level * static_cast<std::size_t>(style_.indent);
+    if (state_.allocate(blanks + 1)) out_.append(1, '\n').append(blanks, ' ');
+  }
+
+  RenderState& state_;
+  const JsonStyle& style_;
+  std::string& out_;
+};
+
+}  // namespace
+
+std::string real_text(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  char buffer[64];
+  auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
+  std::string_view shortest(buffer, static_cast<std::size_t>(end - buffer));
+  std::size_t e = shortest.find('e');
+  int exponent = std::atoi(std::string(shortest.substr(e + 1)).c_str());
+  if (exponent < -4 || exponent >= 16) return std::string(shortest);  // the same form as Python's: 1.5e-05, 1e+16
+  auto [fixed_end, fixed_error] = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed);
+  std::string text(buffer, fixed_end);
+  if (text.find('.') == std::string::npos) text += ".0";
+  return text;
+}
+
+void append_text(RenderState& state, const TemplateValue& value, std::string& out) {
+  switch (value.kind()) {
+    case Kind::kUndefined:
+      return;
+    case Kind::kNone:
+      out += "None";
+      return;
+    case Kind::kBool:
+      out += value.as_bool() ? "True" : "False";
+      return;
+    case Kind::kInt:
+      out += std::to_string(value.as_int());
+      return;
+    case Kind::kFloat:
+      out += real_text(value.as_double());
+      return;
+    case Kind::kText:
+      out += value.as_text();
+      return;
+    case Kind::kList:
+    case Kind::kTuple:
+      return append_items(state, value, out);
+    case Kind::kDict:
+      return append_entries(state, value, out);
+    case Kind::kLoop:
+      out += "<LoopContext " + std::to_string(value.as_loop().index + 1) + "/" +
+             std::to_string(value.as_loop().items.items().size()) + ">";
+      return;
+    case Kind::kNamespace:
+    case Kind::kMacro:
+    case Kind::kFunction:
+      state.fail("a " + std::string(value.type_name()) + " cannot be printed");
+      return;
+  }
+}
+
+std::string text_of(RenderState& state, const TemplateValue& value) {
+  std::string out;
+  append_text(state, value, out);
+  return out;
+}
+
+void append_json(RenderState& state, const TemplateValue& value, const JsonStyle& style, std::string& out) {
+  JsonWriter(state, style, out).write(value, 0);
+}
+
+}  // namespace troupe

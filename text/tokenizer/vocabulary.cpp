@@ -1,0 +1,92 @@
+#include "text/tokenizer/vocabulary.hpp"
+
+#include <utility>
+
+#include "text/tokenizer/byte_alphabet.hpp"
+
+namespace troupe {
+
+namespace {
+
+Error broken(std::string why) { return {ErrorCode::kModelFile, "tokenizer: " + std::move(why), "", 0}; }
+
+// The byte of a token "<0xHH>" with upper-case digits.
+std::optional<char> byte_token_value(std::string_view text) {
+  if (text.size() != 6 || text.substr(0, 3) != "<0x" || text[5] != '>') return std::nullopt;
+  unsigned value = 0;
+  for (char c : text.substr(3, 2)) {
+    if (c >= '0' && c <= '9') {
+      value = value * 16 + static_cast<unsigned>(c - '0');
+    } else if (c >= 'A' && c <= 'F') {
+      value = value * 16 + static_cast<unsigned>(c - 'A' + 10);
+    } else {
+      return std::nullopt;
+    }
+  }
+  return static_cast<char>(static_cast<unsigned char>(value));
+}
+
+TokenType checked_type(std::int32_t type) {
+  return type >= 1 && type <= 6 ? static_cast<TokenType>(type) : TokenType::kNormal;
+}
+
+}  // namespace
+
+Result<Vocabulary> Vocabulary::make(std::vector<std::string> tokens, const std::vector<std::int32_t>& types) {
+  if (tokens.empty()) return broken("it has no tokens");
+  if (tokens.size() > kVocabularyMax) {
+    return broken("it has " + std::to_string(tokens.size()) + " tokens; at most " + std::to_string(kVocabularyMax) +
+                  " are allowed");
+  }
+  if (!types.empty() && types.size() != tokens.size()) {
+    return broken("token_type has " + std::to_string(types.size()) + " entries for " + std::to_string(tokens.size()) +
+                  " tokens");
+  }
+  Vocabulary v;
+  v.tokens_ = std::move(tokens);
+  v.types_.reserve(v.tokens_.size());
+  v.bytes_begin_.reserve(v.tokens_.size() + 1);
+  v.ids_.reserve(v.tokens_.size());
+  for (std::size_t i = 0; i < v.tokens_.size(); ++i) {
+    std::string& text = v.tokens_[i];
+    if (text.size() > kTokenBytesMax) {
+      return broken("token " + std::to_string(i) + " has " + std::to_string(text.size()) + " bytes; at most " +
+                    std::to_string(kTokenBytesMax) + " are allowed");
+    }
+    if (text.empty()) text = "[EMPTY_" + std::to_string(i) + "]";
+    TokenType type = types.empty() ? TokenType::kNormal : checked_type(types[i]);
+    v.types_.push_back(type);
+    v.ids_[text] = static_cast<TokenId>(i);
+    v.bytes_begin_.push_back(static_cast<std::uint32_t>(v.bytes_.size()));
+    if (type == TokenType::kByte) {
+      std::optional<char> byte = byte_token_value(text);
+      if (!byte) return broken("token " + std::to_string(i) + " is a byte token but not of the form <0xHH>");
+      v.bytes_.push_back(*byte);
+    } else if (type == TokenType::kNormal || type == TokenType::kUnused) {
+      v.bytes_ += bytes_of_stand_ins(text).value_or(text);
+    } else {
+      v.bytes_ += text;
+    }
+    if (v.bytes_.size() > UINT32_MAX - kTokenBytesMax) return broken("its tokens have more than 4 GiB of text");
+  }
+  v.bytes_begin_.push_back(static_cast<std::uint32_t>(v.bytes_.size()));
+  return v;
+}
+
+std::string_view Vocabulary::bytes(TokenId id) const {
+  auto i = static_cast<std::size_t>(id);
+  return std::string_view(bytes_).substr(bytes_begin_[i], bytes_begin_[i + 1] - bytes_begin_[i]);
+}
+
+bool Vocabulary::is_special(TokenId id) const {
+  TokenType t = type(id);
+  return t == TokenType::kControl || t == TokenType::kUnknown || t == TokenType::kUserDefined;
+}
+
+std::optional<TokenId> Vocabulary::find(std::string_view text) const {
+  auto found = ids_.find(text);
+  if (found == ids_.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace troupe
