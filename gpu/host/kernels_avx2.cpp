@@ -1,0 +1,14 @@
+// The canon for CPUs with AVX2, FMA and F16C. This file alone is compiled with their flags.
+#include "gpu/host/simd/basics.inc"
+#include "gpu/host/simd/lanes_avx2.inc"
+// Lanes first.
+#include "gpu/host/simd/elementwise.inc"
+// Then what is built on them.
+#include "gpu/host/simd/attention.inc"
+#include "gpu/host/simd/gemm.inc"
+
+namespace troupe {
+const HostKernels kAvx2Kernels = {"avx2",        rmsnorm, rmsnorm_quantize, quantize,  gemm,
+                                    silu_mul_rows, rope,    hadamard,         append_kv, attention,
+                                    max_logit,     exp2_of};
+}  // namespace troupe

@@ -1,0 +1,64 @@
+#include "gpu/host/packed_matrix.hpp"
+
+#include <string>
+
+#include "gpu/host/pack_blocks.hpp"
+#include "tensor/shape.hpp"
+
+namespace troupe {
+
+Result<PackedMatrix> pack_matrix(DType type, std::uint32_t columns, std::span<const std::byte* const> rows,
+                                 Arena& arena) {
+  const BlockFormat& format = format_of(type);
+  if (columns == 0 || columns % 32 != 0 || columns % format.block_elements != 0) {
+    return Error{ErrorCode::kModelFile, std::string("a ") + format.name + " matrix of " + std::to_string(columns) +
+                                            " columns cannot be packed: columns come in blocks of " +
+                                            std::to_string(format.block_elements < 32 ? 32 : format.block_elements), "", 0};
+  }
+  if (rows.empty() || rows.size() > 0xFFFFFFFFU - kTileRows) {
+    return Error{ErrorCode::kModelFile, "a matrix of " + std::to_string(rows.size()) + " rows cannot be packed", "", 0};
+  }
+  PackedMatrix matrix;
+  matrix.format = packed_format_of(type);
+  matrix.rows = static_cast<std::uint32_t>(rows.size());
+  matrix.columns = columns;
+  matrix.tiles = padded_rows(matrix.rows) / kTileRows;
+  matrix.super_blocks = (columns + kSuperBlockK - 1) / kSuperBlockK;
+  matrix.tile_bytes = std::size_t{matrix.super_blocks} * super_block_bytes(matrix.format);
+  const auto bytes = checked_multiply(matrix.tiles, matrix.tile_bytes);
+  if (!bytes) return Error{ErrorCode::kModelFile, "a matrix is too large to be packed", "", 0};
+  const auto data = arena.allocate(*bytes);
+  if (!data) return data.error();
+  matrix.data = *data;
+
+  const PackRow pack_row = pack_row_of(type);
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    std::byte* const tile = *data + row / kTileRows * matrix.tile_bytes;
+    const auto at = static_cast<std::uint32_t>(row % kTileRows);
+    if (rows[row] == nullptr) continue;
+    if (!pack_row(rows[row], columns, tile, at)) {
+      return Error{ErrorCode::kModelFile, std::string("a scale in row ") + std::to_string(row) + " of a " +
+                                              format.name + " matrix is not finite", "", 0};
+    }
+  }
+  // Padding (rows of nullptr, rows of the last tile, the last 32 columns when they are no whole super-block) stays the
+  // arena's zeros: a scale of 0 makes its share 0 whatever the quants mean.
+  return matrix;
+}
+
+std::vector<const std::byte*> interleave_gate_up(std::span<const std::byte* const> gate,
+                                                 std::span<const std::byte* const> up) {
+  TROUPE_CHECK(gate.size() == up.size(), "gate and up have the same number of rows");
+  std::vector<const std::byte*> rows;
+  rows.reserve(2 * round_up(gate.size(), kTileRows));
+  for (std::size_t begin = 0; begin < gate.size(); begin += kTileRows) {
+    for (const auto& part : {gate, up}) {
+      for (std::size_t row = begin; row < begin + kTileRows; ++row) {
+        rows.push_back(row < part.size() ? part[row] : nullptr);
+      }
+    }
+  }
+  return rows;
+}
+
+}  // namespace troupe

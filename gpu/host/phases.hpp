@@ -1,0 +1,97 @@
+#pragma once
+// The phases of a forward pass, each split over the pool and done when it returns. A layer is:
+//   rmsnorm_quantize, linear (q/k/v), append_kv, attention, quantize, linear (o, kAdd),
+//   rmsnorm_quantize, linear (gate/up, kSiluMul), quantize, linear (down, kAdd)
+// How a phase is split changes nothing in its result.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "gpu/host/kernels.hpp"
+#include "gpu/host/kv_layout.hpp"
+#include "gpu/host/rope_table.hpp"
+#include "gpu/host/thread_pool.hpp"
+
+namespace troupe {
+
+struct Host {
+  ThreadPool& pool;
+  const HostKernels& kernels;
+};
+
+// Rows of floats: row i at data + i * stride; stride a multiple of 16.
+struct RowsView {
+  const float* data = nullptr;
+  std::size_t stride = 0;
+};
+
+// Token i of the activations is row i of x, or row order[i] when order is given (the rows that sample, for the head).
+void rmsnorm_quantize(const Host& host, RowsView x, const float* gain, std::uint32_t columns, float eps,
+                      std::uint32_t tokens, ActivationBlock* out, const std::uint32_t* order = nullptr);
+void quantize(const Host& host, RowsView x, std::uint32_t columns, std::uint32_t tokens, ActivationBlock* out);
+
+// y = w x for all rows of w and all tokens, with its epilogue.
+void linear(const Host& host, const PackedMatrix& w, const ActivationBlock* x, std::uint32_t tokens,
+            const GemmOutput& out);
+
+struct AttentionShape {
+  std::uint32_t heads = 0;     // a multiple of kv_heads
+  std::uint32_t kv_heads = 0;
+  std::uint32_t head_dim = 0;  // multiple of 16, <= 256
+  float score_scale = 0.0F;    // score_scale(head_dim)
+  const RopeTable* rope = nullptr;  // nullptr: none
+};
+
+// Consecutive rows of the step that belong to one sequence.
+struct SequenceRows {
+  std::uint32_t first_row = 0;
+  std::uint32_t rows = 0;
+  std::uint32_t position = 0;              // of the first row
+  const std::uint32_t* blocks = nullptr;   // block table up to the last row's position; must outlive the plan's use
+};
+
+// What rows attend to, worked out once a step and used by every layer. reserve() at load time, so that build()
+// allocates nothing.
+class AttentionPlan {
+ public:
+  AttentionPlan(const AttentionShape& shape, std::uint32_t rows_max);
+  void build(std::span<const SequenceRows> sequences, std::uint32_t threads);
+
+  struct Row {
+    std::uint32_t position = 0;
+    const std::uint32_t* blocks = nullptr;
+  };
+  // `heads` heads from first_head on (all of one kv head) for `tokens` rows from first_row on (all in one page).
+  struct Item {
+    std::uint32_t first_row = 0;
+    std::uint16_t tokens = 0;
+    std::uint16_t kv_head = 0;
+    std::uint16_t first_head = 0;
+    std::uint16_t heads = 0;
+  };
+  std::span<const Row> rows() const { return rows_; }
+  std::span<const Item> items() const { return items_; }
+  const AttentionShape& shape() const { return shape_; }
+
+ private:
+  void add_items(const SequenceRows& sequence, std::uint32_t heads_per_item);
+  AttentionShape shape_;
+  std::uint32_t rows_max_;
+  std::vector<Row> rows_;
+  std::vector<Item> items_;
+};
+
+struct KvPool {
+  KvLayout layout;
+  std::byte* data = nullptr;  // [blocks] of layout.block_bytes()
+};
+
+// qkv rows: [heads * head_dim | kv_heads * head_dim | kv_heads * head_dim]. append_kv rotates K in place and stores K
+// and V of all rows; attention must come after it and writes out rows [heads * head_dim].
+void append_kv(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, float* qkv,
+               std::size_t qkv_stride);
+void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, RowsView qkv,
+               float* out, std::size_t out_stride);
+
+}  // namespace troupe

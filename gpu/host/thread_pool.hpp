@@ -1,0 +1,71 @@
+#pragma once
+// The compute threads of the host device. The caller is one of them: run() hands out tiles one by one to whoever is
+// free, the caller included, and returns when all are done. A thread the system has taken off its core delays
+// only the tile it holds. One of the two places with a lock-like thing: no allocation, and no system call inside a
+// step but the yield of a thread that has waited for kSpin.
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace troupe {
+
+class ThreadPool {
+ public:
+  static constexpr std::uint32_t kTilesMax = 0xFFFF;                 // of one run
+  static constexpr std::chrono::microseconds kSpin{50};              // then a waiting thread yields its core
+  static constexpr std::chrono::microseconds kParkAfter{1000};       // after end_step: then it sleeps
+
+  // threads >= 1; threads - 1 are started and called "<name>-1" and so on.
+  explicit ThreadPool(std::uint32_t threads, std::string name = "compute");
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  std::uint32_t threads() const { return threads_; }
+
+  // A step is a series of runs close together. begin_step wakes sleeping threads and does not wait for them; after
+  // end_step they sleep when no step begins within kParkAfter. run() outside of a step works, only slower.
+  // All three are called by one thread; begin_step gives it the canon's rounding mode.
+  void begin_step();
+  void end_step();
+
+  // fn(tile, thread) for every tile < tiles, thread < threads(); fn must not throw nor call run. One tile is run by
+  // the caller alone, without a barrier.
+  template <class Fn>
+  void run(std::uint32_t tiles, Fn&& fn) {
+    using Plain = std::remove_reference_t<Fn>;
+    run_tiles(tiles, const_cast<void*>(static_cast<const void*>(&fn)),
+              [](void* context, std::uint32_t tile, std::uint32_t thread) noexcept {
+                (*static_cast<Plain*>(context))(tile, thread);
+              });
+  }
+
+ private:
+  using Call = void (*)(void* context, std::uint32_t tile, std::uint32_t thread) noexcept;
+
+  void run_tiles(std::uint32_t tiles, void* context, Call call);
+  bool work_on_tiles(std::uint32_t thread);  // true when it ran at least one
+  void work(std::uint32_t thread, const std::string& name);
+
+  const std::uint32_t threads_;
+
+  // What is to be done: generation << 32 | tiles << 16 | next tile. A tile is claimed by advancing `next` with a
+  // compare-exchange, so a latecomer of an older generation can never take a tile of this one.
+  alignas(64) std::atomic<std::uint64_t> state_{0};
+  std::atomic<void*> context_{nullptr};
+  std::atomic<Call> call_{nullptr};
+  alignas(64) std::atomic<std::uint32_t> finished_{0};  // tiles of this generation that are done
+  alignas(64) std::atomic<std::uint32_t> phase_{0};     // odd while in a step; +2 for every step; sleepers wait on it
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> workers_;
+};
+
+// Round to nearest, subnormals kept, exceptions masked: what the canon assumes. A library built with -ffast-math may
+// have changed it for the whole process.
+void set_canon_float_environment();
+
+}  // namespace troupe

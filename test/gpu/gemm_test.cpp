@@ -1,0 +1,135 @@
+// Packed matrices: every optimised kernel equals the portable one by memcmp, and no result depends on how the work
+// was cut.
+#include <catch2/catch.hpp>
+
+#include "test/gpu/random_values.hpp"
+
+namespace troupe {
+namespace {
+using namespace test;
+
+constexpr DType kTypes[] = {DType::kQ4_0, DType::kQ4_1, DType::kQ8_0, DType::kQ6_K,
+                            DType::kF32,  DType::kF16,  DType::kBF16};
+constexpr Epilogue kEpilogues[] = {Epilogue::kStore, Epilogue::kAdd, Epilogue::kSiluMul};
+
+struct Problem {
+  Problem(DType type, std::uint32_t rows, std::uint32_t columns, std::uint32_t token_count, Random& random)
+      : tokens(token_count),
+        raw(type, rows, columns, random),
+        w(*pack_matrix(type, columns, raw.rows(), arena)),
+        x((tokens + 7) / 8 * activation_blocks(columns), 0x5A),  // what is not written must not matter
+        bias(w.tiles * kTileRows) {
+    const Aligned<float> row(columns);
+    for (std::uint32_t token = 0; token < tokens; ++token) {
+      fill(row, kKinds[random.below(std::size(kKinds))], random);
+      kPortableKernels.quantize(row.data(), columns, x.data() + token / 8 * activation_blocks(columns), token % 8);
+    }
+    fill(bias, Kind::kOrdinary, random);
+  }
+  std::size_t stride() const { return std::size_t{w.tiles} * kTileRows; }
+
+  Aligned<float> run(const HostKernels& kernels, Epilogue epilogue, bool with_bias) const {
+    Aligned<float> y = start();
+    kernels.gemm(w, 0, w.tiles, x.data(), 0, tokens, {y.data(), stride(), epilogue, with_bias ? bias.data() : nullptr});
+    return y;
+  }
+  Aligned<float> start() const {
+    Aligned<float> y(tokens * stride());
+    Random random(99);
+    fill(y, Kind::kOrdinary, random);
+    return y;
+  }
+
+  std::uint32_t tokens;
+  RandomRows raw;
+  Arena arena;
+  PackedMatrix w;
+  Aligned<ActivationBlock> x;
+  Aligned<float> bias;
+};
+
+}  // namespace
+
+TEST_CASE("matrix products are the same bits on every instruction set, for 1 to 17 tokens") {
+  Random random(7);
+  for (const HostKernels* kernels : optimised_kernels()) {
+    for (const DType type : kTypes) {
+      for (std::uint32_t tokens = 1; tokens <= 17; ++tokens) {
+        const std::uint32_t block = type == DType::kQ6_K ? 256 : 32;
+        const std::uint32_t columns = block * (1 + random.below(256 / block + 4));
+        const Problem problem(type, 2 * kTileRows * (1 + random.below(2)), columns, tokens, random);
+        for (const Epilogue epilogue : kEpilogues) {
+          CAPTURE(kernels->name, format_of(type).name, tokens, columns, static_cast<int>(epilogue));
+          const bool with_bias = tokens % 2 == 0;
+          CHECK(same_bits(problem.run(kPortableKernels, epilogue, with_bias),
+                          problem.run(*kernels, epilogue, with_bias)));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("shapes that are no whole tiles are padded with zeros") {
+  Random random(8);
+  auto tables = optimised_kernels();
+  tables.push_back(&kPortableKernels);
+  for (const HostKernels* kernels : tables) {
+    for (const std::uint32_t rows : {1U, 15U, 17U, 40U}) {
+      for (const std::uint32_t columns : {32U, 96U}) {
+        CAPTURE(kernels->name, rows, columns);
+        const Problem problem(DType::kQ4_1, rows, columns, 3, random);
+        CHECK(problem.w.tiles == (rows + 15) / 16);
+        const Aligned<float> y = problem.run(*kernels, Epilogue::kStore, false);
+        CHECK(same_bits(problem.run(kPortableKernels, Epilogue::kStore, false), y));
+        for (std::uint32_t token = 0; token < 3; ++token) {
+          for (std::size_t row = rows; row < problem.stride(); ++row) CHECK(y[token * problem.stride() + row] == 0.0F);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a product does not depend on how tiles and tokens were cut") {
+  Random random(9);
+  auto tables = optimised_kernels();
+  tables.push_back(&kPortableKernels);
+  for (const HostKernels* kernels : tables) {
+    for (const DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ8_0, DType::kF32}) {
+      const Problem problem(type, 96, 160, 21, random);
+      for (const Epilogue epilogue : kEpilogues) {
+        CAPTURE(kernels->name, format_of(type).name, static_cast<int>(epilogue));
+        const Aligned<float> whole = problem.run(*kernels, epilogue, true);
+        const Aligned<float> cut = problem.start();
+        const GemmOutput out{cut.data(), problem.stride(), epilogue, problem.bias.data()};
+        const std::uint32_t unit = epilogue == Epilogue::kSiluMul ? 2 : 1;
+        for (std::uint32_t token = 0; token < problem.tokens;) {
+          const std::uint32_t next = std::min(problem.tokens, token + 1 + random.below(11));
+          for (std::uint32_t tile = 0; tile < problem.w.tiles;) {
+            const std::uint32_t tile_end = std::min(problem.w.tiles, tile + unit * (1 + random.below(3)));
+            kernels->gemm(problem.w, tile, tile_end, problem.x.data(), token, next, out);
+            tile = tile_end;
+          }
+          token = next;
+        }
+        CHECK(same_bits(whole, cut));
+      }
+    }
+  }
+}
+
+TEST_CASE("more tokens than one pass over the weights takes are the same bits as one by one") {
+  Random random(10);
+  for (const HostKernels* kernels : optimised_kernels()) {
+    CAPTURE(kernels->name);
+    const Problem problem(DType::kQ4_1, 48, 64, 300, random);
+    const Aligned<float> whole = problem.run(*kernels, Epilogue::kStore, false);
+    const Aligned<float> single = problem.start();
+    for (std::uint32_t token = 0; token < problem.tokens; ++token) {
+      kernels->gemm(problem.w, 0, problem.w.tiles, problem.x.data(), token, token + 1,
+                    {single.data(), problem.stride(), Epilogue::kStore, nullptr});
+    }
+    CHECK(same_bits(whole, single));
+  }
+}
+
+}  // namespace troupe
