@@ -1,0 +1,31 @@
+#include "model/architectures/architecture.hpp"
+
+#include "model/gguf/load_error.hpp"
+
+namespace troupe {
+namespace {
+
+constexpr Architecture kArchitectures[] = {
+    {"llama", describe_llama},  // Llama 1 to 3, Mistral 7B, SmolLM, SmolLM2, TinyLlama
+};
+
+}  // namespace
+
+std::span<const Architecture> architectures() { return kArchitectures; }
+
+Result<ModelDescription> describe_model(const Metadata& metadata, const TensorTable& tensors) {
+  auto shards = metadata.count("split.count", 0, 65535, 0);
+  if (!shards) return shards.error();
+  if (*shards > 1)
+    return load_error("split.count", "is one of " + std::to_string(*shards) + " files; models in several files are not supported");
+  auto name = metadata.text("general.architecture");
+  if (!name) return name.error();
+  std::string known;
+  for (const Architecture& architecture : kArchitectures) {
+    if (*name == architecture.name) return architecture.describe(metadata, tensors);
+    known += (known.empty() ? "" : ", ") + std::string(architecture.name);
+  }
+  return load_error("general.architecture", "is \"" + printable(*name) + "\", which is not supported (known: " + known + ")");
+}
+
+}  // namespace troupe

@@ -1,0 +1,49 @@
+#pragma once
+// The forward pass as a textbook has it: float32 on dequantised weights, one token at a time, K/V in float. It is what
+// the fast engines are measured against, so it is written to be read and shares nothing with them: it rotates the pairs
+// where the file has them, and takes its cosines from the C library.
+#include <cstdint>
+#include <vector>
+
+#include "model/architectures/model_description.hpp"
+#include "runtime/request.hpp"
+
+namespace troupe {
+
+class FloatReference {
+ public:
+  explicit FloatReference(const ModelDescription& model);  // copies the weights: 4 bytes a value
+
+  // The logits after the next token, [vocab_size].
+  std::vector<float> step(TokenId token);
+  void restart() { keys_.clear(), values_.clear(), position_ = 0; }
+
+ private:
+  struct Matrix {  // y[rows] = W x[columns]
+    std::uint32_t columns = 0;
+    std::uint32_t rows = 0;
+    std::vector<float> values;  // [rows][columns]
+    std::vector<float> times(const std::vector<float>& x) const;
+  };
+  struct Layer {
+    std::vector<float> attn_norm, ffn_norm;
+    Matrix q, k, v, o, gate, up, down;
+  };
+  static Matrix read(const GgufTensor& tensor);
+
+  std::vector<float> rmsnorm(const std::vector<float>& x, const std::vector<float>& gain) const;
+  void rotate(std::vector<float>& heads) const;  // [heads, head_dim], at position_
+  std::vector<float> attend(std::size_t layer, const std::vector<float>& q) const;
+
+  HyperParameters hyper_;
+  RopePairs rope_pairs_;
+  std::vector<float> rope_divisors_;
+  Matrix token_embd_, output_;  // output_ is empty when tied
+  std::vector<float> output_norm_;
+  std::vector<Layer> layers_;
+  // [layers][position_ * kv_heads * head_dim]
+  std::vector<std::vector<float>> keys_, values_;
+  std::uint32_t position_ = 0;
+};
+
+}  // namespace troupe

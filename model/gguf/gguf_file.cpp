@@ -1,0 +1,95 @@
+#include "model/gguf/gguf_file.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cctype>
+
+#include "model/gguf/cursor.hpp"
+#include "model/gguf/load_error.hpp"
+#include "model/gguf/metadata_parser.hpp"
+
+namespace troupe {
+namespace {
+
+constexpr std::uint64_t kAlignmentDefault = 32;
+constexpr std::uint64_t kAlignmentMin = 8;
+constexpr std::uint64_t kAlignmentMax = 1U << 20;
+
+bool starts_with(std::string_view text, std::string_view lower_case) {
+  return text.size() >= lower_case.size() &&
+         std::equal(lower_case.begin(), lower_case.end(), text.begin(), [](char wanted, char c) {
+           return wanted == static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+         });
+}
+
+// What people really hand over instead of a model.
+std::string what_else(std::string_view text) {
+  if (starts_with(text, "version https://git-lfs"))
+    return "this is a Git LFS pointer, not the model itself (git lfs pull fetches it)";
+  if (starts_with(text, "<!doctype html") || starts_with(text, "<html")) return "this is an HTML page, not a model: the download failed";
+  if (text.substr(0, 2) == "PK") return "this is a zip archive or a PyTorch file, not a GGUF file";
+  if (text.size() > 9 && text[8] == '{') return "this looks like a safetensors file; only GGUF is supported";
+  return "this is not a GGUF file (its first bytes are \"" + printable(text.substr(0, 4)) + "\")";
+}
+
+Status check_version(Cursor& cursor) {
+  std::uint32_t version = 0;
+  if (!cursor.take(version)) return load_error("version", "the file ends before it");
+  if ((version & 0xFFFF) == 0 && version != 0)
+    return load_error("version", "this file is big-endian; only little-endian GGUF files are supported");
+  if (version != 2 && version != 3)
+    return load_error("version", "is " + std::to_string(version) + "; GGUF versions 2 and 3 are supported");
+  return {};
+}
+
+Result<std::uint64_t> alignment_of(const Metadata& metadata) {
+  const MetadataValue* value = metadata.find("general.alignment");
+  if (!value) return kAlignmentDefault;
+  if (value->type != ValueType::kU32)
+    return load_error("general.alignment", std::string("is of type ") + name_of(value->type) + ", not u32");
+  std::uint64_t alignment = std::get<std::uint64_t>(value->value);
+  if (alignment < kAlignmentMin || alignment > kAlignmentMax || !std::has_single_bit(alignment))
+    return load_error("general.alignment",
+                      "is " + std::to_string(alignment) + "; it must be a power of two from 8 to 1048576");
+  return alignment;
+}
+
+}  // namespace
+
+Result<GgufContents> parse_gguf(std::span<const std::uint8_t> bytes) {
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.substr(0, 4) == "FUGG") return load_error("magic", "this file is big-endian; only little-endian is supported");
+  if (text.substr(0, 4) != "GGUF") return load_error("magic", what_else(text));
+  Cursor cursor(bytes);
+  std::span<const std::uint8_t> magic;
+  cursor.take_bytes(4, magic);
+  if (Status status = check_version(cursor); !status) return status.error();
+  std::uint64_t tensor_count = 0, key_count = 0;
+  if (!cursor.take(tensor_count) || !cursor.take(key_count)) return load_error("header", "the file is cut off");
+
+  auto metadata = parse_metadata(cursor, key_count);
+  if (!metadata) return metadata.error();
+  auto alignment = alignment_of(*metadata);
+  if (!alignment) return alignment.error();
+  auto tensors = parse_tensor_table(cursor, tensor_count);
+  if (!tensors) return tensors.error();
+
+  std::uint64_t padding = (*alignment - cursor.position() % *alignment) % *alignment;
+  if (padding > cursor.remaining()) {
+    if (tensor_count > 0) return load_error("data", "the file ends before the tensor data");
+    padding = cursor.remaining();
+  }
+  std::uint64_t header_bytes = cursor.position() + padding;
+  if (Status status = tensors->bind(bytes.subspan(header_bytes), *alignment); !status) return status.error();
+  return GgufContents{std::move(*metadata), std::move(*tensors), header_bytes};
+}
+
+Result<GgufFile> GgufFile::open(const std::string& path) {
+  auto file = MappedFile::open(path);
+  if (!file) return file.error();
+  auto contents = parse_gguf(file->bytes());
+  if (!contents) return contents.error();
+  return GgufFile(std::move(*file), std::move(*contents));
+}
+
+}  // namespace troupe

@@ -1,0 +1,29 @@
+#pragma once
+// The decoder's layers over one step's tokens, as phases on the pool. Nothing here allocates.
+#include <cstdint>
+#include <span>
+
+#include "gpu/host/phases.hpp"
+#include "model/host_engine/host_model.hpp"
+#include "model/host_engine/step_workspace.hpp"
+
+namespace troupe {
+
+struct Forward {
+  const Host& host;
+  const HostModel& model;
+  StepWorkspace& workspace;
+  KvPool kv;
+};
+
+// Rows of the embedding matrix into workspace.x.
+void embed(const Forward& f, std::span<const TokenId> tokens);
+
+// All layers. `poisoned` has an entry for each token row: set to 1 where K or V was not finite. Such scales are stored
+// as 0, so that a block never carries a NaN to the sequence that owns it next.
+void run_layers(const Forward& f, const AttentionPlan& plan, std::span<std::uint8_t> poisoned);
+
+// Logits of the token rows `rows` (at most workspace.head_rows) into workspace.logits.
+void run_head(const Forward& f, std::span<const std::uint32_t> rows);
+
+}  // namespace troupe

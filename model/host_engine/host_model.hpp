@@ -1,0 +1,69 @@
+#pragma once
+// A model as the host's kernels read it: weights repacked once, immutable, shared by every runner. Independent of the
+// file it came from, which may go away.
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gpu/host/kv_layout.hpp"
+#include "gpu/host/packed_matrix.hpp"
+#include "gpu/host/rope_table.hpp"
+#include "gpu/host/thread_pool.hpp"
+#include "model/architectures/model_description.hpp"
+#include "runtime/request.hpp"
+#include "tensor/storage.hpp"
+
+namespace troupe {
+
+// A linear layer whose outputs lie side by side: one matrix when all its parts have the same type in the file, else a
+// matrix a part. `first_column` is a multiple of 16.
+struct FusedLinear {
+  struct Part {
+    PackedMatrix matrix;
+    std::uint32_t first_column = 0;
+  };
+  std::vector<Part> parts;
+};
+
+struct HostLayer {
+  std::vector<float> attn_norm;
+  FusedLinear qkv;       // q heads, k heads, v heads
+  PackedMatrix o;
+  std::vector<float> ffn_norm;
+  FusedLinear gate_up;   // one part: gate and up interleaved for Epilogue::kSiluMul; two: gate, up
+  PackedMatrix down;
+};
+
+struct HostModel {
+  HyperParameters hyper;         // context_length: positions this model was loaded for
+  KvLayout kv_layout;
+  std::vector<HostLayer> layers;
+  std::vector<float> output_norm;
+  PackedMatrix head;
+  DType embedding_type = DType::kF32;
+  std::size_t embedding_row_bytes = 0;
+  Storage embeddings;            // [vocab_size] rows in the file's own format
+  RopeTable rope;
+  float score_scale = 0.0F;
+  std::uint64_t weights_bytes = 0;
+  std::string numerics_class;    // the same on every instruction set
+  std::vector<Arena> arenas;     // own what the packed matrices point at, one a loading thread
+
+  const std::byte* embedding(TokenId token) const {
+    return embeddings.data() + static_cast<std::size_t>(token) * embedding_row_bytes;
+  }
+};
+
+// Called on the loading thread with the part of the bytes that is done, 0 to 1.
+using LoadProgress = std::function<void(double fraction)>;
+
+// Packs on all threads of `pool`. `context` is the number of positions to serve, at most the model's own.
+// `header` is everything of the file before the tensor data: it is part of the numerics class.
+Result<std::shared_ptr<const HostModel>> make_host_model(const ModelDescription& description, const TensorTable& tensors,
+                                                         std::span<const std::uint8_t> header, std::uint32_t context,
+                                                         ThreadPool& pool, const LoadProgress& progress = {});
+
+}  // namespace troupe

@@ -1,0 +1,191 @@
+#include "model/host_engine/host_step_runner.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+
+#include "model/host_engine/forward.hpp"
+#include "model/host_engine/plan_check.hpp"
+
+namespace troupe {
+namespace {
+
+// FNV-1a over 32-bit words.
+std::uint64_t hash_bits(const float* values, std::size_t count) {
+  std::uint64_t hash = 0xCBF29CE484222325;
+  for (std::size_t i = 0; i < count; ++i) hash = (hash ^ std::bit_cast<std::uint32_t>(values[i])) * 0x100000001B3;
+  return hash;
+}
+
+std::uint32_t alternatives_of(const RowSampling& how) {
+  return std::min(static_cast<std::uint32_t>(std::max(how.logprobs, 0)), kTopTokensMax);
+}
+
+template <class T>
+std::span<const T> slice_of(const std::vector<T>& values, const Slice& slice) {
+  return std::span(values).subspan(slice.begin, slice.count);
+}
+
+AttentionShape attention_shape(const HostModel& model) {
+  return {model.hyper.num_attention_heads, model.hyper.num_key_value_heads, model.hyper.head_dim, model.score_scale,
+          &model.rope};
+}
+
+WorkspaceShape workspace_shape(const HostModel& model) {
+  bool separate = std::any_of(model.layers.begin(), model.layers.end(),
+                              [](const HostLayer& layer) { return layer.gate_up.parts.size() > 1; });
+  return WorkspaceShape::of(model.hyper, separate);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<HostStepRunner>> HostStepRunner::make(std::shared_ptr<const HostModel> model,
+                                                             const HostKernels& kernels, const HostLimits& limits,
+                                                             std::uint32_t kv_blocks) {
+  auto workspace = StepWorkspace::make(workspace_shape(*model), limits);
+  if (!workspace) return workspace.error();
+  auto kv = Storage::allocate(model->kv_layout.block_bytes() * kv_blocks);
+  if (!kv) return kv.error();
+  return std::unique_ptr<HostStepRunner>(
+      new HostStepRunner(std::move(model), kernels, limits, kv_blocks, std::move(*workspace), std::move(*kv)));
+}
+
+HostStepRunner::HostStepRunner(std::shared_ptr<const HostModel> model, const HostKernels& kernels,
+                               const HostLimits& limits, std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv)
+    : model_(std::move(model)),
+      kernels_(kernels),
+      pool_(limits.threads),
+      workspace_(std::move(workspace)),
+      kv_storage_(std::move(kv)),
+      attention_plan_(attention_shape(*model_), limits.tokens_max),
+      result_(StepResult{}) {
+  info_.device = std::string("host ") + kernels.name;
+  info_.numerics_class = model_->numerics_class;
+  info_.blocks_total = kv_blocks;
+  info_.rows_max = limits.rows_max;
+  info_.tokens_max = limits.tokens_max;
+  info_.context_length = model_->hyper.context_length;
+  info_.vocab_size = model_->hyper.vocab_size;
+  info_.steps_in_flight = limits.steps_in_flight;
+
+  for (std::uint32_t thread = 0; thread < limits.threads; ++thread) samplers_.emplace_back(info_.vocab_size, kernels_);
+  tokens_.reserve(limits.tokens_max);
+  poisoned_.reserve(limits.tokens_max);
+  sequences_.reserve(limits.rows_max);
+  from_previous_.reserve(limits.rows_max);
+  sampling_rows_.reserve(limits.rows_max);
+  head_rows_.reserve(limits.rows_max);
+  emitted_.reserve(limits.rows_max);
+  result_->rows.reserve(limits.rows_max);
+  result_->top.reserve(std::size_t{limits.rows_max} * kTopTokensMax);
+}
+
+void HostStepRunner::submit(std::shared_ptr<const StepPlan> plan, Done done) {
+  if (Status status = check_plan(*plan, info_); !status) {
+    done(status.error());
+    return;
+  }
+  auto start = std::chrono::steady_clock::now();
+  pool_.begin_step();
+  gather(*plan);
+  start_results(*plan);
+  compute(*plan);
+  pool_.end_step();
+  emitted_.clear();
+  for (const RowResult& row : result_->rows)
+    if (row.outcome == RowOutcome::kSampled) emitted_.push_back({row.sequence, row.token});
+  result_->step = plan->step;
+  result_->compute_ns = static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start).count());
+  done(result_);
+}
+
+TokenId HostStepRunner::previous_token(RequestId sequence) const {
+  for (const Emitted& emitted : emitted_)
+    if (emitted.sequence == sequence) return emitted.token;
+  return -1;
+}
+
+void HostStepRunner::gather(const StepPlan& plan) {
+  tokens_.clear();
+  sequences_.clear();
+  from_previous_.clear();
+  sampling_rows_.clear();
+  head_rows_.clear();
+  for (std::uint32_t i = 0; i < plan.rows.size(); ++i) {
+    const StepRow& row = plan.rows[i];
+    sequences_.push_back({static_cast<std::uint32_t>(tokens_.size()), row.tokens.count, row.position,
+                          plan.blocks.data() + row.blocks.begin});
+    from_previous_.push_back(row.from_previous ? previous_token(row.sequence) : -1);
+    // Without a token of the step before the row fails; what is computed for it does not matter.
+    if (row.from_previous) tokens_.push_back(std::max(from_previous_.back(), 0));
+    else for (TokenId token : slice_of(plan.tokens, row.tokens)) tokens_.push_back(token);
+    if (row.sampling == kNoIndex) continue;
+    sampling_rows_.push_back(i);
+    head_rows_.push_back(static_cast<std::uint32_t>(tokens_.size()) - 1);
+  }
+  poisoned_.resize(tokens_.size());
+}
+
+void HostStepRunner::start_results(const StepPlan& plan) {
+  result_->clear();
+  std::uint32_t top_begin = 0;
+  for (std::uint32_t i = 0; i < plan.rows.size(); ++i) {
+    const StepRow& row = plan.rows[i];
+    RowResult result;
+    result.sequence = row.sequence;
+    if (row.sampling != kNoIndex) {
+      result.top.begin = top_begin;
+      top_begin += alternatives_of(plan.sampling[row.sampling]);
+    }
+    result_->rows.push_back(result);
+  }
+  result_->top.resize(top_begin);
+}
+
+void HostStepRunner::compute(const StepPlan& plan) {
+  if (tokens_.empty()) return;
+  Host host{pool_, kernels_};
+  Forward forward{host, *model_, workspace_, KvPool{model_->kv_layout, kv_storage_.data()}};
+  embed(forward, tokens_);
+  attention_plan_.build(sequences_, pool_.threads());
+  run_layers(forward, attention_plan_, poisoned_);
+  for (std::size_t begin = 0; begin < head_rows_.size(); begin += workspace_.head_rows) {
+    std::size_t count = std::min<std::size_t>(workspace_.head_rows, head_rows_.size() - begin);
+    run_head(forward, std::span(head_rows_).subspan(begin, count));
+    sample_rows(plan, std::span(sampling_rows_).subspan(begin, count));
+  }
+  for (std::uint32_t i = 0; i < sequences_.size(); ++i) {
+    auto tokens = std::span(poisoned_).subspan(sequences_[i].first_row, sequences_[i].rows);
+    bool failed = std::any_of(tokens.begin(), tokens.end(), [](std::uint8_t bad) { return bad != 0; }) ||
+                  (plan.rows[i].from_previous && from_previous_[i] < 0);
+    if (!failed) continue;
+    result_->rows[i].outcome = RowOutcome::kNotFinite;
+    result_->rows[i].token = -1;
+  }
+}
+
+void HostStepRunner::sample_rows(const StepPlan& plan, std::span<const std::uint32_t> plan_rows) {
+  pool_.run(static_cast<std::uint32_t>(plan_rows.size()), [&](std::uint32_t i, std::uint32_t thread) {
+    sample_row(plan, plan_rows[i], workspace_.logits + i * workspace_.shape.vocab, samplers_[thread]);
+  });
+}
+
+void HostStepRunner::sample_row(const StepPlan& plan, std::uint32_t plan_row, const float* logits, Sampler& sampler) {
+  const RowSampling& how = plan.sampling[plan.rows[plan_row].sampling];
+  SamplingInput input{how, slice_of(plan.bias, how.bias), slice_of(plan.banned, how.banned),
+                      slice_of(plan.history, how.history), from_previous_[plan_row]};
+  RowResult& result = result_->rows[plan_row];
+  std::span<TopToken> top = std::span(result_->top).subspan(result.top.begin, alternatives_of(how));
+  Sampled sampled = sampler.sample({logits, info_.vocab_size}, input, top);
+  result.outcome = sampled.outcome;
+  result.token = sampled.token;
+  result.logprob = sampled.logprob;
+  result.top.count = sampled.top_count;
+  if (plan.flags & kHashLogits) result.logits_hash = hash_bits(logits, info_.vocab_size);
+}
+
+std::span<const float> HostStepRunner::last_logits(std::uint32_t sampling_row) const {
+  return {workspace_.logits + sampling_row % workspace_.head_rows * workspace_.shape.vocab, info_.vocab_size};
+}
+
+}  // namespace troupe

@@ -1,0 +1,68 @@
+#pragma once
+// The host engine: computes step plans on this machine's cores. submit() computes in the calling thread, which is one
+// of the pool's, and calls `done` before it returns. From the start to the end of a step it allocates nothing, takes no
+// lock and makes no system call but the barrier's (contract 7); everything is built for the limits when it is made.
+#include <memory>
+#include <vector>
+
+#include "gpu/host/kernels.hpp"
+#include "gpu/host/phases.hpp"
+#include "gpu/host/thread_pool.hpp"
+#include "model/host_engine/host_model.hpp"
+#include "model/host_engine/memory_plan.hpp"
+#include "model/host_engine/step_workspace.hpp"
+#include "model/sampler/sampler.hpp"
+#include "runtime/doors/step_runner.hpp"
+
+namespace troupe {
+
+class HostStepRunner : public StepRunner {
+ public:
+  // `limits` as given to plan_memory, `kv_blocks` as it answered. kInternal when the memory is not there after all.
+  static Result<std::unique_ptr<HostStepRunner>> make(std::shared_ptr<const HostModel> model, const HostKernels& kernels,
+                                                      const HostLimits& limits, std::uint32_t kv_blocks);
+
+  const RunnerInfo& info() const override { return info_; }
+  void submit(std::shared_ptr<const StepPlan> plan, Done done) override;
+
+  // Logits of the last step's sampling rows, in the plan's order, [rows][stride]; only of the last turn when there were
+  // more than kHeadRowsMax. For tests and measurements of accuracy.
+  std::span<const float> last_logits(std::uint32_t sampling_row) const;
+
+ private:
+  HostStepRunner(std::shared_ptr<const HostModel> model, const HostKernels& kernels, const HostLimits& limits,
+                 std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv);
+
+  void gather(const StepPlan& plan);
+  void compute(const StepPlan& plan);
+  void start_results(const StepPlan& plan);
+  void sample_rows(const StepPlan& plan, std::span<const std::uint32_t> plan_rows);
+  void sample_row(const StepPlan& plan, std::uint32_t plan_row, const float* logits, Sampler& sampler);
+  TokenId previous_token(RequestId sequence) const;  // -1: the step before sampled none for it
+
+  std::shared_ptr<const HostModel> model_;
+  const HostKernels& kernels_;
+  RunnerInfo info_;
+  ThreadPool pool_;
+  StepWorkspace workspace_;
+  Storage kv_storage_;
+  AttentionPlan attention_plan_;
+  std::vector<Sampler> samplers_;  // one a thread
+
+  // Of the current step.
+  std::vector<TokenId> tokens_;               // of all rows, one after the other
+  std::vector<SequenceRows> sequences_;       // one a plan row
+  std::vector<TokenId> from_previous_;        // one a plan row: the token from the step before, or -1
+  std::vector<std::uint8_t> poisoned_;        // one a token
+  std::vector<std::uint32_t> sampling_rows_;  // plan rows that sample
+  std::vector<std::uint32_t> head_rows_;      // their last tokens
+  Result<StepResult> result_;
+
+  struct Emitted {
+    RequestId sequence;
+    TokenId token;
+  };
+  std::vector<Emitted> emitted_;  // by the last step
+};
+
+}  // namespace troupe

@@ -1,0 +1,87 @@
+#include "model/host_engine/memory_plan.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "gpu/host/kv_layout.hpp"
+#include "gpu/host/packed_matrix.hpp"
+#include "model/host_engine/step_workspace.hpp"
+#include "runtime/step_plan.hpp"
+
+namespace troupe {
+namespace {
+
+std::uint64_t packed_bytes(const GgufTensor& tensor) {
+  std::uint64_t tiles = (tensor.shape[1] + kTileRows - 1) / kTileRows;
+  std::uint64_t super_blocks = (tensor.shape[0] + kSuperBlockK - 1) / kSuperBlockK;
+  return tiles * super_blocks * super_block_bytes(packed_format_of(tensor.type));
+}
+
+std::uint64_t weights_bytes(const ModelDescription& model, std::uint32_t context) {
+  std::uint64_t bytes = model.token_embd->byte_count + packed_bytes(*model.output);
+  for (const LayerTensors& t : model.layers)
+    for (const GgufTensor* tensor : {t.attn_q, t.attn_k, t.attn_v, t.attn_output, t.ffn_gate, t.ffn_up, t.ffn_down})
+      bytes += packed_bytes(*tensor);
+  std::uint64_t norm_bytes = (2 * model.layers.size() + 1) * model.hyper.hidden_size * sizeof(float);
+  std::uint64_t rope_bytes = std::uint64_t{context} * model.hyper.head_dim * sizeof(float);
+  return bytes + norm_bytes + rope_bytes;
+}
+
+std::string mib(std::uint64_t bytes) { return std::to_string((bytes + (1U << 20) - 1) >> 20) + " MiB"; }
+
+Error does_not_fit(const MemoryPlan& plan, std::uint64_t available, const std::string& would_fit) {
+  return Error{ErrorCode::kConfiguration,
+               "the model needs " + mib(plan.weights_bytes) + " for weights, " + mib(plan.workspace_bytes) +
+                   " of workspace and " + mib(plan.kv_bytes()) + " for K/V, " + mib(plan.total_bytes()) +
+                   " in all; " + mib(available) + " are available. " + would_fit,
+               "", 0};
+}
+
+std::uint32_t blocks_of(std::uint64_t bytes, std::uint64_t block_bytes) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes / block_bytes, 0xFFFFFFFEU));
+}
+
+// K/V by the setting: exactly what was asked for, or a refusal.
+Result<MemoryPlan> with_asked_kv(MemoryPlan plan, const MemoryBudget& budget) {
+  std::uint64_t least = kKvBlocksMin * plan.kv_block_bytes;
+  plan.kv_blocks = blocks_of(budget.kv_bytes, plan.kv_block_bytes);
+  if (plan.kv_blocks < kKvBlocksMin)
+    return Error{ErrorCode::kConfiguration,
+                 "kv.memory is " + std::to_string(budget.kv_bytes) + " bytes; the least for this model is " +
+                     std::to_string(least) + " bytes (" + std::to_string(kKvBlocksMin * kBlockSize) + " tokens)",
+                 "kv.memory", 0};
+  if (plan.total_bytes() <= budget.available_bytes) return plan;
+  std::uint64_t fixed = plan.weights_bytes + plan.workspace_bytes;
+  std::uint64_t left = budget.available_bytes > fixed ? budget.available_bytes - fixed : 0;
+  std::string advice = left >= least ? "kv.memory up to " + std::to_string(left) + " bytes would fit."
+                                     : "No kv.memory would fit: the process needs at least " + mib(fixed + least) + ".";
+  return does_not_fit(plan, budget.available_bytes, advice);
+}
+
+}  // namespace
+
+Result<MemoryPlan> plan_memory(const ModelDescription& model, const HostLimits& limits, const MemoryBudget& budget) {
+  MemoryPlan plan;
+  plan.context = limits.context == 0 ? model.hyper.context_length : std::min(limits.context, model.hyper.context_length);
+  plan.weights_bytes = weights_bytes(model, plan.context);
+  bool separate = std::any_of(model.layers.begin(), model.layers.end(),
+                              [](const LayerTensors& t) { return t.ffn_gate->type != t.ffn_up->type; });
+  plan.workspace_bytes = StepWorkspace::bytes(WorkspaceShape::of(model.hyper, separate), limits);
+  plan.kv_block_bytes =
+      KvLayout{model.hyper.num_hidden_layers, model.hyper.num_key_value_heads, model.hyper.head_dim}.block_bytes();
+  if (budget.kv_bytes > 0) return with_asked_kv(plan, budget);
+
+  plan.kv_blocks = kKvBlocksMin;
+  if (plan.total_bytes() > budget.available_bytes)
+    return does_not_fit(plan, budget.available_bytes,
+                        "A memory limit of " + mib(plan.total_bytes()) + " would just fit, with K/V for " +
+                            std::to_string(kKvBlocksMin * kBlockSize) + " tokens.");
+  std::uint64_t context_blocks = (plan.context + kBlockSize - 1) / kBlockSize;
+  std::uint64_t left = budget.available_bytes - plan.weights_bytes - plan.workspace_bytes;
+  std::uint64_t wanted = kContextsDefault * context_blocks * plan.kv_block_bytes;
+  plan.kv_blocks = std::max(kKvBlocksMin,
+                            blocks_of(std::min({wanted, left, budget.available_bytes / 4}), plan.kv_block_bytes));
+  return plan;
+}
+
+}  // namespace troupe

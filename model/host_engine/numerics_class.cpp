@@ -1,0 +1,40 @@
+#include "model/host_engine/numerics_class.hpp"
+
+#include <bit>
+
+#include "gpu/host/kernels.hpp"
+#include "runtime/digest.hpp"
+
+namespace troupe {
+namespace {
+
+// What this engine does with a model; a change of any of it is a new class.
+constexpr const char* kFormats = "kv=int8/token+hadamard;activations=int8/32;sampler=1;";
+
+std::string text_of(const HyperParameters& p) {
+  // Floating point as bits: decimal text would round.
+  auto bits = [](double value) { return std::to_string(std::bit_cast<std::uint64_t>(value)) + ";"; };
+  std::string text = p.architecture + ";";
+  for (std::uint32_t value : {p.hidden_size, p.num_hidden_layers, p.intermediate_size, p.num_attention_heads,
+                              p.num_key_value_heads, p.head_dim, p.vocab_size})
+    text += std::to_string(value) + ";";
+  return text + bits(p.rms_norm_eps) + bits(p.rope_theta) + bits(p.rope_linear_factor) + bits(p.attention_scale);
+}
+
+}  // namespace
+
+std::string numerics_class(std::span<const std::uint8_t> header, std::uint64_t content_hash,
+                           const HyperParameters& hyper) {
+  constexpr std::size_t kShownBytes = 8;
+  Digest digest = Sha256()
+                      .add(std::string_view(kNumericsVersion))
+                      .add(std::string_view(";"))
+                      .add(header)
+                      .add(std::string_view(std::to_string(content_hash) + ";"))
+                      .add(std::string_view(kFormats))
+                      .add(std::string_view(text_of(hyper)))
+                      .finish();
+  return std::string(kNumericsVersion) + "-" + to_hex(std::span(digest).first(kShownBytes));
+}
+
+}  // namespace troupe

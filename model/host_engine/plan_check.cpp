@@ -1,0 +1,62 @@
+#include "model/host_engine/plan_check.hpp"
+
+#include <cmath>
+
+namespace troupe {
+namespace {
+
+bool fits(const Slice& slice, std::size_t size) { return slice.begin <= size && slice.count <= size - slice.begin; }
+
+// What is wrong, or nullptr.
+const char* fault_of(const RowSampling& how, const StepPlan& plan) {
+  if (!(how.temperature >= 0.0F && how.temperature <= 1e6F)) return "temperature";
+  if (!(how.top_p >= 0.0F && how.top_p <= 1.0F)) return "top_p";
+  if (!(how.min_p >= 0.0F && how.min_p <= 1.0F)) return "min_p";
+  if (!(how.repetition_penalty > 0.0F && how.repetition_penalty <= 1e6F)) return "repetition_penalty";
+  if (!std::isfinite(how.presence_penalty) || !std::isfinite(how.frequency_penalty)) return "penalties";
+  if (!fits(how.bias, plan.bias.size())) return "bias";
+  if (!fits(how.banned, plan.banned.size())) return "banned";
+  if (!fits(how.history, plan.history.size())) return "history";
+  return nullptr;
+}
+
+const char* fault_of(const StepRow& row, const StepPlan& plan, const RunnerInfo& info) {
+  if (row.kind != RowKind::kGenerate || row.adapter != 0 || row.mask != kNoIndex || row.draft.count != 0)
+    return "asks for what this runner cannot do";
+  if (row.tokens.count == 0 || !fits(row.tokens, plan.tokens.size())) return "tokens";
+  if (!fits(row.blocks, plan.blocks.size())) return "blocks";
+  std::uint64_t end = std::uint64_t{row.position} + row.tokens.count;
+  if (end > info.context_length) return "position is beyond the context";
+  if (end > std::uint64_t{row.blocks.count} * kBlockSize) return "too few blocks for its positions";
+  if (row.from_previous > 1 || (row.from_previous == 1 && row.tokens.count != 1)) return "from_previous";
+  for (std::uint32_t i = 0; i < row.tokens.count; ++i) {
+    TokenId token = plan.tokens[row.tokens.begin + i];
+    if (row.from_previous == 0 && (token < 0 || static_cast<std::uint32_t>(token) >= info.vocab_size))
+      return "a token outside of the vocabulary";
+  }
+  for (std::uint32_t i = 0; i < row.blocks.count; ++i)
+    if (plan.blocks[row.blocks.begin + i] >= info.blocks_total) return "a block outside of the pool";
+  if (row.sampling == kNoIndex) return nullptr;
+  if (row.sampling >= plan.sampling.size()) return "sampling";
+  return fault_of(plan.sampling[row.sampling], plan);
+}
+
+Error fault(const StepPlan& plan, std::size_t row, const char* what) {
+  return Error{ErrorCode::kInternal, "step " + std::to_string(plan.step) + ", row " + std::to_string(row) + ": " + what, "", 0};
+}
+
+}  // namespace
+
+Status check_plan(const StepPlan& plan, const RunnerInfo& info) {
+  if (plan.version != kStepPlanVersion) return fault(plan, 0, "version");
+  if (plan.rows.size() > info.rows_max) return fault(plan, plan.rows.size(), "more rows than rows_max");
+  std::uint64_t tokens = 0;
+  for (std::size_t i = 0; i < plan.rows.size(); ++i) {
+    if (const char* what = fault_of(plan.rows[i], plan, info)) return fault(plan, i, what);
+    tokens += plan.rows[i].tokens.count;
+  }
+  if (tokens > info.tokens_max) return fault(plan, plan.rows.size(), "more tokens than tokens_max");
+  return {};
+}
+
+}  // namespace troupe

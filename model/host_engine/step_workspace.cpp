@@ -1,0 +1,73 @@
+#include "model/host_engine/step_workspace.hpp"
+
+#include <algorithm>
+
+#include "gpu/host/packed_matrix.hpp"
+#include "model/sampler/sampler.hpp"
+#include "tensor/shape.hpp"
+
+namespace troupe {
+namespace {
+
+struct Sizes {
+  std::uint64_t x, qkv, attention, gate, up, logits, activations;
+  std::uint64_t sum() const { return x + qkv + attention + gate + up + logits + activations; }
+};
+
+Sizes sizes_of(const WorkspaceShape& shape, const HostLimits& limits) {
+  auto floats = [](std::uint64_t rows, std::uint64_t width) { return round_up(rows * width * sizeof(float), kCacheLine); };
+  std::size_t widest = std::max({shape.hidden, shape.attention, shape.intermediate});
+  std::uint64_t tokens = limits.tokens_max;
+  return {floats(tokens, shape.hidden),
+          floats(tokens, shape.qkv),
+          floats(tokens, shape.attention),
+          floats(tokens, shape.intermediate),
+          floats(tokens, shape.separate_up),
+          floats(std::min(limits.rows_max, kHeadRowsMax), shape.vocab),
+          activation_bytes(limits.tokens_max, static_cast<std::uint32_t>(widest))};
+}
+
+}  // namespace
+
+WorkspaceShape WorkspaceShape::of(const HyperParameters& p, bool separate_gate_up) {
+  WorkspaceShape shape;
+  shape.hidden = p.hidden_size;
+  shape.attention = std::size_t{p.num_attention_heads} * p.head_dim;
+  shape.qkv = shape.attention + std::size_t{2} * p.num_key_value_heads * p.head_dim;
+  shape.intermediate = p.intermediate_size;
+  shape.separate_up = separate_gate_up ? p.intermediate_size : 0;
+  shape.vocab = padded_rows(p.vocab_size);
+  shape.vocab_size = p.vocab_size;
+  return shape;
+}
+
+std::uint64_t StepWorkspace::bytes(const WorkspaceShape& shape, const HostLimits& limits) {
+  return sizes_of(shape, limits).sum() +
+         limits.threads * Sampler::workspace_bytes(static_cast<std::uint32_t>(shape.vocab_size));
+}
+
+Result<StepWorkspace> StepWorkspace::make(const WorkspaceShape& shape, const HostLimits& limits) {
+  Sizes sizes = sizes_of(shape, limits);
+  auto storage = Storage::allocate(sizes.sum());
+  if (!storage) return storage.error();
+  StepWorkspace workspace;
+  workspace.shape = shape;
+  workspace.head_rows = std::min(limits.rows_max, kHeadRowsMax);
+  std::byte* next = storage->data();
+  auto take = [&next](std::uint64_t bytes) {
+    std::byte* start = next;
+    next += bytes;
+    return start;
+  };
+  workspace.x = reinterpret_cast<float*>(take(sizes.x));
+  workspace.qkv = reinterpret_cast<float*>(take(sizes.qkv));
+  workspace.attention = reinterpret_cast<float*>(take(sizes.attention));
+  workspace.gate = reinterpret_cast<float*>(take(sizes.gate));
+  workspace.up = reinterpret_cast<float*>(take(sizes.up));
+  workspace.logits = reinterpret_cast<float*>(take(sizes.logits));
+  workspace.activations = reinterpret_cast<ActivationBlock*>(take(sizes.activations));
+  workspace.storage_ = std::move(*storage);
+  return workspace;
+}
+
+}  // namespace troupe

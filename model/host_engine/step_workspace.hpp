@@ -1,0 +1,46 @@
+#pragma once
+// Every buffer a step writes, allocated once for the largest step. Rows of floats are padded to whole 16s.
+#include <cstddef>
+#include <cstdint>
+
+#include "gpu/host/activation.hpp"
+#include "model/architectures/model_description.hpp"
+#include "model/host_engine/memory_plan.hpp"
+#include "tensor/storage.hpp"
+
+namespace troupe {
+
+// Widths of a model's activations, in floats.
+struct WorkspaceShape {
+  std::size_t hidden = 0;
+  std::size_t qkv = 0;           // (heads + 2 * kv_heads) * head_dim
+  std::size_t attention = 0;     // heads * head_dim
+  std::size_t intermediate = 0;
+  std::size_t separate_up = 0;   // intermediate when a layer's gate and up have different types, else 0
+  std::size_t vocab = 0;         // padded to 16
+  std::size_t vocab_size = 0;
+
+  static WorkspaceShape of(const HyperParameters& hyper, bool separate_gate_up);
+};
+
+class StepWorkspace {
+ public:
+  static Result<StepWorkspace> make(const WorkspaceShape& shape, const HostLimits& limits);
+  // Of make(), and of the samplers and books of a runner with these limits.
+  static std::uint64_t bytes(const WorkspaceShape& shape, const HostLimits& limits);
+
+  WorkspaceShape shape;
+  std::uint32_t head_rows = 0;             // rows of `logits`
+  float* x = nullptr;                      // [tokens_max][hidden], the residual stream
+  float* qkv = nullptr;                    // [tokens_max][qkv]
+  float* attention = nullptr;              // [tokens_max][attention]
+  float* gate = nullptr;                   // [tokens_max][intermediate], later gate * up
+  float* up = nullptr;                     // [tokens_max][separate_up]
+  float* logits = nullptr;                 // [head_rows][vocab]
+  ActivationBlock* activations = nullptr;  // for the widest input of a linear layer
+
+ private:
+  Storage storage_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,41 @@
+#pragma once
+// From a path to everything the server needs of a model: weights, text codec, card, and a way to make runners. Every
+// error reads "cannot load model 'X': <field>: <reason>" (kModelFile), or says why it does not fit (kConfiguration).
+#include <memory>
+#include <string>
+
+#include "gpu/host/kernels.hpp"
+#include "model/host_engine/host_model.hpp"
+#include "model/host_engine/memory_plan.hpp"
+#include "runtime/doors/model_catalog.hpp"
+#include "runtime/doors/step_runner.hpp"
+
+namespace troupe {
+
+struct LoadOptions {
+  HostLimits limits;
+  MemoryBudget memory;
+  const HostKernels* kernels = nullptr;  // from select_kernels
+  LoadProgress progress;                 // may be empty
+};
+
+struct LoadedModel {
+  ModelCard card;            // without aliases; name is the file's name without ".gguf"
+  std::string general_name;  // what the file calls the model, or empty
+  MemoryPlan memory;
+  std::shared_ptr<const HostModel> weights;
+  // Makes a runner with the plan's K/V blocks; nullptr, and a line in the log, when the memory is gone.
+  StepRunnerFactory make_runner;
+};
+
+Result<LoadedModel> load_model(const std::string& path, const LoadOptions& options);
+
+// Everything load_model checks but the values of the weights, and the memory the model would take.
+struct CheckedModel {
+  ModelCard card;
+  std::string general_name;
+  MemoryPlan memory;
+};
+Result<CheckedModel> check_model(const std::string& path, const HostLimits& limits, const MemoryBudget& memory);
+
+}  // namespace troupe

@@ -1,0 +1,113 @@
+#include "model/sampler/sampler.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "model/sampler/candidates.hpp"
+#include "model/sampler/logarithm.hpp"
+#include "model/sampler/philox.hpp"
+
+namespace troupe {
+namespace {
+
+__extension__ typedef unsigned __int128 Wide;
+
+constexpr double kLog2E = 1.4426950408889634;
+
+// floor(total * fraction / 2^bits), exact.
+std::uint64_t share(std::uint64_t total, std::uint64_t fraction, int bits) {
+  return static_cast<std::uint64_t>(static_cast<Wide>(total) * fraction >> bits);
+}
+
+// floor(fraction * 2^bits) of a fraction in [0, 1]: the scaling is exact.
+std::uint64_t fixed_point(float fraction, int bits) {
+  return static_cast<std::uint64_t>(static_cast<double>(fraction) * static_cast<double>(1ULL << bits));
+}
+
+// min_p: a token must weigh at least this; tokens that weigh nothing never stay.
+std::uint32_t least_weight(float min_p) {
+  return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(fixed_point(min_p, 30)));
+}
+
+// How many candidates top_k and top_p leave, and what they weigh together. Never none.
+struct Kept {
+  std::size_t count;
+  std::uint64_t total;
+};
+Kept keep(Candidates& candidates, std::uint32_t top_k, float top_p) {
+  Kept kept{candidates.size(), candidates.total()};
+  if (top_k > 0 && top_k < kept.count) {
+    kept = {top_k, 0};
+    for (std::size_t i = 0; i < kept.count; ++i) kept.total += candidates.weight(i);
+  }
+  if (!(top_p < 1.0F)) return kept;
+  std::uint64_t needed = share(kept.total, fixed_point(top_p, 32), 32);
+  Kept nucleus{0, 0};
+  do nucleus.total += candidates.weight(nucleus.count++);
+  while (nucleus.count < kept.count && nucleus.total < needed);
+  return nucleus;
+}
+
+}  // namespace
+
+Sampler::Sampler(std::uint32_t vocab_size, const HostKernels& kernels)
+    : kernels_(kernels), adjusted_(vocab_size), weights_(vocab_size), keys_(vocab_size) {}
+
+std::uint64_t Sampler::workspace_bytes(std::uint32_t vocab_size) {
+  return static_cast<std::uint64_t>(vocab_size) * (sizeof(float) + sizeof(std::uint32_t) + sizeof(std::uint64_t));
+}
+
+Sampled Sampler::sample(std::span<const float> logits, const SamplingInput& input, std::span<TopToken> top) {
+  Sampled sampled;
+  if (logits.empty() || !all_finite(logits)) return sampled;
+  std::span<const float> adjusted = logits;
+  if (changes_logits(input)) {
+    std::span<float> copy = std::span(adjusted_).first(logits.size());
+    std::copy(logits.begin(), logits.end(), copy.begin());
+    adjust_logits(input, copy);
+    adjusted = copy;
+  }
+  MaxLogit best = kernels_.max_logit(adjusted.data(), static_cast<std::uint32_t>(adjusted.size()));
+  if (!std::isfinite(adjusted[best.index])) return sampled;
+  sampled.outcome = RowOutcome::kSampled;
+  sampled.token = input.how.temperature < kTemperatureMin ? static_cast<TokenId>(best.index)
+                                                          : draw(adjusted, best.value, input.how);
+  if (input.how.logprobs >= 0) report(logits, input.how.logprobs, sampled, top);
+  return sampled;
+}
+
+TokenId Sampler::draw(std::span<const float> logits, float max, const RowSampling& how) {
+  float scale = static_cast<float>(kLog2E / static_cast<double>(how.temperature));
+  compute_weights(kernels_, logits, max, scale, weights_.data());
+  Candidates candidates({weights_.data(), logits.size()}, least_weight(how.min_p), keys_);
+  Kept kept = keep(candidates, how.top_k, how.top_p);
+  // u64 * total / 2^64 is below total, so the walk ends inside the kept ones.
+  std::uint64_t pick = share(kept.total, random_bits(how.seed, how.choice, how.position), 64);
+  std::size_t i = 0;
+  for (std::uint64_t passed = candidates.weight(0); passed <= pick; passed += candidates.weight(i)) ++i;
+  return static_cast<TokenId>(candidates.token(i));
+}
+
+void Sampler::report(std::span<const float> logits, std::int32_t alternatives, Sampled& sampled,
+                     std::span<TopToken> top) {
+  float max = kernels_.max_logit(logits.data(), static_cast<std::uint32_t>(logits.size())).value;
+  // ln of the sum of exp(logit - max).
+  double log_sum = exact_ln(static_cast<double>(sum_exponentials(kernels_, logits, max)) * 0x1p-40);
+  auto logprob = [&](TokenId token) {
+    return static_cast<float>((static_cast<double>(logits[token]) - static_cast<double>(max)) - log_sum);
+  };
+  sampled.logprob = logprob(sampled.token);
+  std::size_t room = std::min({static_cast<std::size_t>(alternatives), std::size_t{kTopTokensMax}, top.size(), logits.size()});
+  // The best `room` so far, by logit descending; an equal one further right stays behind. `logprob` holds logits first.
+  std::size_t count = 0;
+  for (std::size_t token = 0; token < logits.size() && room > 0; ++token) {
+    if (count == room && !(logits[token] > top[count - 1].logprob)) continue;
+    std::size_t at = count < room ? count++ : room - 1;
+    for (; at > 0 && logits[token] > top[at - 1].logprob; --at) top[at] = top[at - 1];
+    top[at] = TopToken{static_cast<TokenId>(token), logits[token]};
+  }
+  for (TopToken& entry : top.first(count)) entry.logprob = logprob(entry.token);
+  sampled.top_count = static_cast<std::uint32_t>(count);
+}
+
+}  // namespace troupe

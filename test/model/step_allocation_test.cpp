@@ -1,0 +1,67 @@
+// Contract 7: from submit to done a runner allocates nothing, whatever the step holds.
+#include <catch2/catch.hpp>
+
+#include "test/model/allocation_counter.hpp"
+#include "test/model/golden.hpp"
+#include "test/model/step_driver.hpp"
+#include "test/model/tiny_model.hpp"
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+Allocations allocations_of(StepRunner& runner, const std::shared_ptr<const StepPlan>& plan) {
+  std::size_t rows = 0;
+  StepRunner::Done done = [&rows](const Result<StepResult>& result) { rows = result->rows.size(); };
+  start_counting();
+  runner.submit(plan, std::move(done));
+  Allocations allocations = stop_counting();
+  CHECK(rows == plan->rows.size());
+  return allocations;
+}
+
+}  // namespace
+
+TEST_CASE("contract 7: a step allocates nothing") {
+  TinyShape shape;
+  shape.value_type = DType::kQ8_0;  // the separate matrices of a mixed file
+  for (bool mixed : {false, true}) {
+    if (!mixed) shape.value_type = shape.type;
+    TemporaryFile file(tiny_model(shape).bytes());
+    HostLimits limits;
+    limits.threads = 2, limits.rows_max = 8, limits.tokens_max = 128;
+    auto runner = HostStepRunner::make(load_weights(file.path()), **select_kernels(""), limits, 128);
+    REQUIRE(runner.ok());
+
+    RowSampling greedy, sampled, everything;
+    sampled.temperature = 0.8F, sampled.top_p = 0.9F, sampled.top_k = 40;
+    everything = sampled;
+    everything.repetition_penalty = 1.1F, everything.frequency_penalty = 0.5F, everything.logprobs = 20;
+    everything.bias = {0, 1}, everything.banned = {0, 1}, everything.history = {0, 2};
+    for (std::uint32_t step = 0; step < 4; ++step) {
+      auto plan = std::make_shared<StepPlan>();
+      plan->step = step + 1;
+      plan->flags = step % 2 == 0 ? kHashLogits : 0;
+      std::vector<TokenId> chunk(100 - step * 30, 5);
+      add_row(*plan, 1, 0, chunk, 0, step % 2 == 0 ? &sampled : nullptr);
+      add_row(*plan, 2, 300 + step, {1}, 10, &greedy);
+      add_row(*plan, 3, step, {2}, 40, &everything);
+      add_row(*plan, 4, 17, {3, 4, 5}, 50, &sampled);
+      plan->bias = {{3, 1.0F}};
+      plan->banned = {4};
+      plan->history = {{1, 2, 1}, {2, 0, 1}};
+      CHECK(allocations_of(**runner, plan).count == 0);
+    }
+  }
+}
+
+TEST_CASE("the allocation counter sees an allocation") {
+  start_counting();
+  auto* value = new std::vector<int>(1000);
+  Allocations allocations = stop_counting();
+  CHECK(value->size() == 1000);
+  delete value;
+  CHECK(allocations.count == 2);
+  CHECK(allocations.largest == 1000 * sizeof(int));
+}
