@@ -1,0 +1,260 @@
+#include "actors/actor_service.hpp"
+
+#include <caf/actor_cast.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/atom.hpp>
+#include <caf/send.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <future>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+
+#include "actors/messages.hpp"
+#include "actors/request_actor.hpp"
+#include "actors/service_env.hpp"
+#include "actors/shell.hpp"
+#include "actors/supervisor.hpp"
+#include "actors/text_jobs.hpp"
+#include "runtime/log.hpp"
+
+namespace troupe {
+namespace {
+
+constexpr std::size_t kMessagesPerTurn = 30;              // then a worker takes the next actor: a backlog starves nobody
+constexpr std::chrono::milliseconds kCancelLimit{1'000};  // for cancelled requests to end
+
+// The framework's settings stand here and nowhere else: no file and no command line is read.
+struct SystemConfig : caf::actor_system_config {
+  explicit SystemConfig(std::uint32_t threads) {
+    set("scheduler.policy", caf::atom("sharing"));  // work stealing polls: it burns CPU when idle and answers later
+    set("scheduler.max-threads", static_cast<std::int64_t>(std::max(1U, threads)));  // 0 hangs
+    set("scheduler.max-throughput", static_cast<std::int64_t>(kMessagesPerTurn));
+  }
+};
+
+// The runner that told its limits runs the first steps; later ones come from the factory itself. Called by one
+// executor after another, each on its own thread.
+StepRunnerFactory starting_with(std::unique_ptr<StepRunner> first, StepRunnerFactory rest) {
+  struct First {
+    std::mutex mutex;
+    std::unique_ptr<StepRunner> runner;
+  };
+  auto box = std::make_shared<First>();
+  box->runner = std::move(first);
+  return [box, rest = std::move(rest)] {
+    std::unique_lock lock(box->mutex);
+    if (box->runner) return std::move(box->runner);
+    lock.unlock();
+    return rest();
+  };
+}
+
+SchedulerLimits within(SchedulerLimits limits, const RunnerInfo& runner) {
+  limits.sequences_max = std::min(limits.sequences_max, runner.rows_max);
+  limits.step_tokens_max = std::min(limits.step_tokens_max, runner.tokens_max);
+  limits.prefill_chunk_max = std::min(limits.prefill_chunk_max, limits.step_tokens_max);
+  // A sequence must fit the context and, alone, all the blocks there are.
+  std::uint64_t positions = std::min<std::uint64_t>(runner.context_length, std::uint64_t{runner.blocks_total} * kBlockSize);
+  limits.context_length = static_cast<std::uint32_t>(std::min<std::uint64_t>(limits.context_length, positions));
+  limits.steps_in_flight = std::clamp(limits.steps_in_flight, 1U, std::max(1U, runner.steps_in_flight));
+  return limits;
+}
+
+// Seeds for requests that bring none: distinct, and not to be guessed from another one.
+class Seeds {
+ public:
+  Seeds() {
+    std::random_device device;
+    key_ = (std::uint64_t{device()} << 32U) | device();
+  }
+  // The finalizer of splitmix64 (Steele, Lea, Flood 2014): a bijection, so different counters give different seeds.
+  std::uint64_t draw(std::uint64_t counter) const {
+    std::uint64_t z = key_ + counter * 0x9E3779B97F4A7C15U;
+    z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
+    z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
+    return z ^ (z >> 31U);
+  }
+
+ private:
+  std::uint64_t key_;
+};
+
+Error shutting_down() { return {ErrorCode::kShuttingDown, "the server is shutting down", "", 1}; }
+
+std::string failure_of(const ServiceStatus& status) {
+  auto stage = static_cast<ProgressStage>(status.failed_stage.load());
+  return std::string("the ") + name_of(stage) + " died too often and was not started again";
+}
+
+}  // namespace
+
+// The order of the members is the order of the way down, from the last to the first.
+struct ActorService::State {
+  State(ServiceEnvPtr the_env, std::uint32_t threads)
+      : env(std::move(the_env)), config(threads), system(config), supervisor(spawn_supervisor(system, env)) {
+    let_go_of_actor_system();
+  }
+
+  // No request is live any more.
+  void stop() {
+    caf::anon_send(supervisor, Stop{});
+    supervisor = nullptr;
+    env->options.text_workers->close();
+    system.await_all_actors_done();
+  }
+
+  // Whether no request was live before `deadline`.
+  bool wait_until_empty(SteadyTime deadline) {
+    auto empty = std::make_shared<std::promise<void>>();
+    std::future<void> done = empty->get_future();
+    caf::anon_send(supervisor, Drain{std::move(empty)});
+    return done.wait_for(deadline - env->now()) == std::future_status::ready;
+  }
+
+  ServiceEnvPtr env;
+  SystemConfig config;
+  caf::actor_system system;
+  caf::actor supervisor;
+  Seeds seeds;
+  std::atomic<RequestId> last_id = 0;
+};
+
+Result<std::unique_ptr<ActorService>> ActorService::create(ActorServiceOptions options) {
+  TROUPE_CHECK(options.codec && options.new_runner && options.text_workers && options.metrics && options.clock,
+               "the service needs all its doors");
+  try {
+    std::unique_ptr<StepRunner> first = options.new_runner();
+    if (!first) return Error{ErrorCode::kInternal, "the device could not be started", "", 0};
+    auto env = std::make_shared<ServiceEnv>();
+    env->options = std::move(options);
+    env->runner = first->info();
+    env->limits = within(env->options.limits, env->runner);
+    env->options.new_runner = starting_with(std::move(first), std::move(env->options.new_runner));
+    auto state = std::make_shared<State>(env, env->options.actor_threads);
+    return std::unique_ptr<ActorService>(new ActorService(std::move(state)));
+  } catch (const std::exception& e) {
+    return Error{ErrorCode::kInternal, std::string("the device could not be started: ") + e.what(), "", 0};
+  }
+}
+
+ActorService::ActorService(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+// The end of an actor cannot be forced: whoever hangs in a device call is waited for elsewhere.
+ActorService::~ActorService() {
+  drain(state_->env->now());
+  std::chrono::milliseconds limit = state_->env->options.stop;
+  auto gone = std::make_shared<std::promise<void>>();
+  std::future<void> done = gone->get_future();
+  std::thread([state = std::move(state_), gone]() mutable {
+    state->stop();
+    state.reset();
+    gone->set_value();
+  }).detach();
+  if (done.wait_for(limit) != std::future_status::ready) {
+    log(LogLevel::kError, "actors",
+        "an actor has not ended within " + std::to_string(limit.count()) + " ms and is left behind");
+  }
+}
+
+std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
+  State& state = *state_;
+  ServiceEnv& env = *state.env;
+  SteadyTime now = env.now();
+  request.id = state.last_id.fetch_add(1) + 1;
+  auto stream = std::make_shared<ResponseStream>(request.id);
+  env.metrics().request_received();
+  auto refuse = [&](Error error) {
+    stream->fail(std::move(error));
+    RequestEnd end;
+    end.outcome = Outcome::kRejected;
+    end.duration = now - request.arrived;
+    end.stages[Stage::kReceive] = end.duration;
+    end.last_stage = Stage::kReceive;
+    env.metrics().request_ended(end);
+    return stream;
+  };
+  if (env.status.draining.load()) return refuse(shutting_down());
+  if (env.status.failed_stage.load() >= 0) {
+    return refuse(Error{ErrorCode::kNotReady, failure_of(env.status), "", 0});
+  }
+  auto slot = LiveSlot::take(state.env);
+  if (!slot) {
+    return refuse(Error{ErrorCode::kQueueFull,
+                        std::to_string(env.options.requests_max) + " requests are being served; there is no room for more",
+                        "", retry_after_s()});
+  }
+  if (env.status.draining.load()) {  // since the first look; whoever waits for emptiness may have seen this slot
+    slot.reset();
+    caf::anon_send(state.supervisor, Drain{});
+    return refuse(shutting_down());
+  }
+  RequestJob job;
+  job.is_deterministic = request.is_deterministic();
+  if (!request.sampling.seed) request.sampling.seed = state.seeds.draw(request.id);
+  job.request = std::move(request);
+  job.submitted = now;
+  job.stream = stream;
+  job.slot = std::move(slot);
+  caf::actor actor = spawn_request(state.system, state.env, state.supervisor, std::move(job));
+  let_go_of_actor_system();
+  // Weak: a reader that keeps the stream does not keep the actor, and may outlive the service.
+  stream->set_canceller([address = actor.address()](CancelReason reason) {
+    if (auto alive = caf::actor_cast<caf::actor>(address)) {
+      caf::anon_send<caf::message_priority::high>(alive, Cancel{reason});
+    }
+  });
+  return stream;
+}
+
+void ActorService::tokenize(TokenizeJob job, std::function<void(Result<std::vector<TokenId>>)> done) {
+  post_tokenize(state_->env, std::move(job), std::move(done));
+}
+
+void ActorService::detokenize(std::vector<TokenId> tokens, std::function<void(Result<std::string>)> done) {
+  post_detokenize(state_->env, std::move(tokens), std::move(done));
+}
+
+// Nobody watches a clock for this: whoever asks gets what the stages last said.
+Readiness ActorService::readiness() const {
+  const ServiceEnv& env = *state_->env;
+  if (env.status.failed_stage.load() >= 0) {
+    auto stage = static_cast<ProgressStage>(env.status.failed_stage.load());
+    return {Readiness::State::kFailed, name_of(stage), failure_of(env.status)};
+  }
+  if (env.status.draining.load()) return {Readiness::State::kDraining, "", "the server is shutting down"};
+  if (auto stuck = env.progress.stuck(env.now(), env.options.stall)) {
+    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(stuck->since).count();
+    return {Readiness::State::kStalled, name_of(stuck->stage),
+            std::string("the ") + name_of(stuck->stage) + " has work and has not finished any for " +
+                std::to_string(seconds) + " s"};
+  }
+  return {Readiness::State::kReady, "", ""};
+}
+
+std::uint32_t ActorService::retry_after_s() const {
+  return std::max(1U, state_->env->status.retry_after_s.load(std::memory_order_relaxed));
+}
+
+bool ActorService::drain(SteadyTime deadline) {
+  State& state = *state_;
+  state.env->status.draining.store(true);
+  if (state.wait_until_empty(deadline)) return true;
+  caf::anon_send(state.supervisor, CancelAll{CancelReason::kShutdown});
+  if (!state.wait_until_empty(state.env->now() + kCancelLimit)) {
+    log(LogLevel::kError, "actors",
+        std::to_string(live_requests()) + " requests have not ended after they were cancelled");
+  }
+  return false;
+}
+
+std::uint32_t ActorService::live_requests() const { return state_->env->status.live.load(); }
+
+const RunnerInfo& ActorService::runner_info() const { return state_->env->runner; }
+
+}  // namespace troupe

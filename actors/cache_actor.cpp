@@ -1,0 +1,127 @@
+#include "actors/cache_actor.hpp"
+
+#include <caf/actor_cast.hpp>
+#include <caf/event_based_actor.hpp>
+
+#include <cstring>
+#include <deque>
+#include <unordered_map>
+
+#include "actors/messages.hpp"
+#include "actors/shell.hpp"
+#include "runtime/memory_result_store.hpp"
+
+namespace troupe {
+namespace {
+
+constexpr std::size_t kEntryShare = 4;  // one answer takes at most a quarter of the store
+
+class Cache final : public ActorLogic {
+ public:
+  Cache(caf::event_based_actor* self, ServiceEnvPtr env)
+      : self_(self),
+        env_(std::move(env)),
+        store_(env_->options.result_cache_bytes, env_->options.result_cache_bytes / kEntryShare) {}
+
+  caf::behavior behavior() override {
+    return {
+        [this](Lookup& message) { look_up(message); },
+        [this](Publish& message) { publish(message); },
+        [this](const Leave& message) { leave(message.key, self_->current_sender()->id()); },
+    };
+  }
+
+  void down(const caf::down_msg& message) override {
+    auto entry = led_by_.find(message.source.id());
+    if (entry != led_by_.end()) leave(ResultKey(entry->second), message.source.id());
+  }
+
+ private:
+  struct KeyHash {  // a key is a SHA-256: any 8 bytes of it are a hash
+    std::size_t operator()(const ResultKey& key) const {
+      std::size_t hash = 0;
+      std::memcpy(&hash, key.data(), sizeof(hash));
+      return hash;
+    }
+  };
+  struct Flight {
+    caf::actor leader;
+    std::deque<caf::actor> followers;
+  };
+
+  void look_up(Lookup& message) {
+    auto request = caf::actor_cast<caf::actor>(self_->current_sender());
+    message.mark.reset();
+    if (auto stored = store_.find(message.key)) {
+      env_->metrics().result_cache_hits.count();
+      return self_->send(request, CacheAnswer{CacheAnswer::Kind::kHit, std::move(stored)});
+    }
+    env_->metrics().result_cache_misses.count();
+    if (!message.may_lead) return self_->send(request, CacheAnswer{});
+    auto flight = flights_.find(message.key);
+    if (flight == flights_.end()) return lead(message.key, flights_[message.key], std::move(request));
+    if (followers_ >= env_->options.followers_max) return self_->send(request, CacheAnswer{});
+    ++followers_;
+    flight->second.followers.push_back(std::move(request));
+  }
+
+  void lead(const ResultKey& key, Flight& flight, caf::actor request) {
+    self_->monitor(request);  // of one that is dead already, the end is told at once
+    led_by_.emplace(request.id(), key);
+    self_->send(request, CacheAnswer{CacheAnswer::Kind::kLead, nullptr});
+    flight.leader = std::move(request);
+  }
+
+  void publish(Publish& message) {
+    store_.store(message.key, message.result);
+    env_->metrics().result_cache_bytes.set(static_cast<double>(store_.bytes_used()));
+    auto flight = flights_.find(message.key);
+    if (flight == flights_.end()) return;
+    forget_leader(flight->second);
+    followers_ -= flight->second.followers.size();
+    for (const caf::actor& follower : flight->second.followers) {
+      self_->send(follower, CacheAnswer{CacheAnswer::Kind::kHit, message.result});
+    }
+    flights_.erase(flight);
+  }
+
+  void leave(const ResultKey& key, caf::actor_id who) {
+    auto entry = flights_.find(key);
+    if (entry == flights_.end()) return;
+    Flight& flight = entry->second;
+    if (flight.leader.id() != who) {
+      followers_ -= std::erase_if(flight.followers, [who](const caf::actor& follower) { return follower.id() == who; });
+      return;
+    }
+    forget_leader(flight);
+    if (flight.followers.empty()) {
+      flights_.erase(entry);
+      return;
+    }
+    --followers_;
+    caf::actor next = std::move(flight.followers.front());
+    flight.followers.pop_front();
+    lead(entry->first, flight, std::move(next));
+  }
+
+  void forget_leader(Flight& flight) {
+    self_->demonitor(flight.leader.address());
+    led_by_.erase(flight.leader.id());
+  }
+
+  caf::event_based_actor* self_;
+  const ServiceEnvPtr env_;
+  MemoryResultStore store_;
+  std::unordered_map<ResultKey, Flight, KeyHash> flights_;   // at most one for each live request
+  std::unordered_map<caf::actor_id, ResultKey> led_by_;
+  std::size_t followers_ = 0;  // of all flights, at most followers_max
+};
+
+}  // namespace
+
+caf::actor spawn_cache(caf::actor_system& system, const ServiceEnvPtr& env) {
+  return spawn_actor(system, "cache", false,
+                     [env](caf::event_based_actor* self) { return std::make_unique<Cache>(self, env); });
+}
+
+}  // namespace troupe

@@ -1,0 +1,70 @@
+#pragma once
+// What every actor of one service is given when it starts: doors, limits, and the few numbers that are read from
+// outside. Everything but the numbers stays as it was made; the numbers are atomics. No CAF here.
+#include <atomic>
+#include <memory>
+
+#include "actors/actor_service.hpp"
+#include "runtime/progress.hpp"
+
+namespace troupe {
+
+struct ServiceStatus {
+  std::atomic<std::uint32_t> live = 0;              // request actors
+  std::atomic<bool> draining = false;
+  std::atomic<int> failed_stage = -1;               // a ProgressStage once the supervisor has given up
+  std::atomic<std::uint32_t> retry_after_s = 1;
+  std::atomic<std::uint64_t> steps_started = 0;
+  std::atomic<std::uint64_t> steps_completed = 0;
+  std::atomic<std::uint64_t> batcher_messages = 0;
+};
+
+struct ServiceEnv {
+  ActorServiceOptions options;
+  RunnerInfo runner;       // of the first runner; every later one must say the same
+  SchedulerLimits limits;  // what the options ask for, within what the runner can do
+  Progress progress;
+  ServiceStatus status;
+
+  SteadyTime now() const { return options.clock(); }
+  Metrics& metrics() { return *options.metrics; }
+};
+using ServiceEnvPtr = std::shared_ptr<ServiceEnv>;
+
+// Work handed to a stage, for as long as the message or job that carries it exists: whether it is handled, dropped
+// or dies in the mailbox of a dead actor, it ends.
+class WorkMark {
+ public:
+  WorkMark(ServiceEnvPtr env, ProgressStage stage) : env_(std::move(env)), stage_(stage) {
+    env_->progress.begin(stage_, env_->now());
+  }
+  ~WorkMark() { env_->progress.end(stage_, env_->now()); }
+  WorkMark(const WorkMark&) = delete;
+  WorkMark& operator=(const WorkMark&) = delete;
+
+ private:
+  ServiceEnvPtr env_;
+  ProgressStage stage_;
+};
+using WorkMarkPtr = std::shared_ptr<const WorkMark>;
+
+// One of the requests_max places; taken before a request actor is spawned, given back when its state is gone.
+class LiveSlot {
+ public:
+  explicit LiveSlot(ServiceEnvPtr env) : env_(std::move(env)) {}
+  ~LiveSlot() { env_->status.live.fetch_sub(1); }
+  LiveSlot(const LiveSlot&) = delete;
+  LiveSlot& operator=(const LiveSlot&) = delete;
+
+  // nullptr when all are taken.
+  static std::shared_ptr<LiveSlot> take(const ServiceEnvPtr& env) {
+    if (env->status.live.fetch_add(1) < env->options.requests_max) return std::make_shared<LiveSlot>(env);
+    env->status.live.fetch_sub(1);
+    return nullptr;
+  }
+
+ private:
+  ServiceEnvPtr env_;
+};
+
+}  // namespace troupe

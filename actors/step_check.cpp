@@ -1,0 +1,49 @@
+#include "actors/step_check.hpp"
+
+#include <string>
+
+namespace troupe {
+namespace {
+
+Error broken(const std::string& why) { return {ErrorCode::kInternal, "the step's result " + why, "", 0}; }
+
+bool is_token(TokenId token, const RunnerInfo& info) {
+  return token >= 0 && static_cast<std::uint32_t>(token) < info.vocab_size;
+}
+
+Status check_row(const StepRow& asked, const RowResult& row, const StepResult& result, const RunnerInfo& info) {
+  if (row.sequence != asked.sequence) return broken("has rows in another order than the plan");
+  if (std::uint64_t{row.top.begin} + row.top.count > result.top.size()) return broken("has a slice out of bounds");
+  for (std::uint32_t i = 0; i < row.top.count; ++i) {
+    if (!is_token(result.top[row.top.begin + i].token, info)) return broken("has an alternative that is no token");
+  }
+  switch (row.outcome) {
+    case RowOutcome::kNotFinite: return {};
+    case RowOutcome::kNoToken:
+      if (asked.sampling == kNoIndex) return {};
+      return broken("lacks a token that was asked for");
+    case RowOutcome::kSampled:
+      if (asked.sampling == kNoIndex) return broken("has a token that was not asked for");
+      if (!is_token(row.token, info)) return broken("has a token outside the vocabulary");
+      return {};
+  }
+  return broken("has an outcome nobody knows");
+}
+
+}  // namespace
+
+Status check_result(const StepPlan& plan, const StepResult& result, const RunnerInfo& info) {
+  if (result.version != kStepPlanVersion) return broken("has version " + std::to_string(result.version));
+  if (result.step != plan.step) {
+    return broken("is of step " + std::to_string(result.step) + ", not of " + std::to_string(plan.step));
+  }
+  if (result.rows.size() != plan.rows.size()) {
+    return broken("has " + std::to_string(result.rows.size()) + " rows, the plan " + std::to_string(plan.rows.size()));
+  }
+  for (std::size_t i = 0; i < plan.rows.size(); ++i) {
+    if (Status ok = check_row(plan.rows[i], result.rows[i], result, info); !ok) return ok;
+  }
+  return {};
+}
+
+}  // namespace troupe

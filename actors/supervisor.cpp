@@ -1,0 +1,212 @@
+#include "actors/supervisor.hpp"
+
+#include <caf/actor_cast.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
+
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+
+#include "actors/batcher_actor.hpp"
+#include "actors/cache_actor.hpp"
+#include "actors/deadline_table.hpp"
+#include "actors/executor_actor.hpp"
+#include "actors/messages.hpp"
+#include "actors/restart_limit.hpp"
+#include "actors/shell.hpp"
+#include "runtime/log.hpp"
+
+namespace troupe {
+namespace {
+
+class Supervisor final : public ActorLogic {
+ public:
+  Supervisor(caf::event_based_actor* self, ServiceEnvPtr env)
+      : self_(self),
+        env_(std::move(env)),
+        executor_deaths_(env_->options.deaths_max, env_->options.death_window),
+        batcher_deaths_(env_->options.deaths_max, env_->options.death_window),
+        cache_deaths_(env_->options.deaths_max, env_->options.death_window) {}
+
+  caf::behavior behavior() override {
+    start_cache();
+    start_batcher();
+    start_executor();
+    return {
+        [this](const Hello& message) { return hello(message); },
+        [this](const DeadlineTick&) { deadline_tick(); },
+        [this](Drain& message) { drain(message); },
+        [this](const CancelAll& message) { cancel_all(message.reason); },
+        [this](const Stop&) { stop(); },
+    };
+  }
+
+  void down(const caf::down_msg& message) override {
+    caf::actor_id who = message.source.id();
+    if (is(executor_, who)) return executor_died();
+    if (is(batcher_, who)) return batcher_died();
+    if (is(cache_, who)) return cache_died();
+    deadlines_.remove(who);
+    requests_.erase(who);
+    tell_if_empty();
+  }
+
+ private:
+  static bool is(const caf::actor& actor, caf::actor_id id) { return actor && actor.id() == id; }
+
+  // ---- children
+  void start_cache() {
+    cache_ = spawn_cache(self_->system(), env_);
+    self_->monitor(cache_);
+  }
+  void start_batcher() {
+    batcher_ = spawn_batcher(self_->system(), env_, ++epoch_);
+    self_->monitor(batcher_);
+    if (draining_) self_->send(batcher_, BeginDrain{});
+  }
+  void start_executor() {
+    executor_ = spawn_executor(self_->system(), env_, ++executors_);
+    self_->monitor(executor_);
+    self_->send(batcher_, ExecutorIs{executors_, executor_});
+  }
+
+  void executor_died() {
+    env_->metrics().executor_restarts.count();
+    if (!may_restart(executor_deaths_)) return give_up(ProgressStage::kExecutor);
+    start_executor();
+  }
+
+  void batcher_died() {
+    if (!may_restart(batcher_deaths_)) return give_up(ProgressStage::kBatcher);
+    end(executor_);
+    start_batcher();
+    start_executor();
+    tell_wiring();
+  }
+
+  void cache_died() {
+    if (!cache_deaths_.died(env_->now())) return give_up(ProgressStage::kCache);
+    start_cache();
+    tell_wiring();
+  }
+
+  bool may_restart(RestartLimit& limit) {
+    std::uint64_t steps = env_->status.steps_completed.load(std::memory_order_relaxed);
+    if (steps != steps_seen_) limit.did_work();
+    steps_seen_ = steps;
+    return limit.died(env_->now());
+  }
+
+  // No monitor: its end is wanted.
+  void end(caf::actor& child) {
+    if (!child) return;
+    self_->demonitor(child.address());
+    caf::anon_send_exit(child, caf::exit_reason::user_shutdown);
+    child = nullptr;
+  }
+
+  void give_up(ProgressStage stage) {
+    log(LogLevel::kError, "actors", std::string("the ") + name_of(stage) + " died too often and is not started again");
+    env_->status.failed_stage.store(static_cast<int>(stage));
+    end(executor_);
+    end(batcher_);
+    end(cache_);
+    for (const auto& [id, request] : requests_) self_->send(request, failure());
+  }
+
+  GiveUp failure() const {
+    auto stage = static_cast<ProgressStage>(env_->status.failed_stage.load());
+    return {Error{ErrorCode::kInternal, std::string("the ") + name_of(stage) + " of this server has failed", "", 0}};
+  }
+  bool has_failed() const { return env_->status.failed_stage.load() >= 0; }
+
+  // ---- requests
+  Wiring hello(const Hello& message) {
+    auto request = caf::actor_cast<caf::actor>(self_->current_sender());
+    self_->monitor(request);
+    requests_.emplace(request.id(), request);
+    if (has_failed()) self_->send(request, failure());
+    if (cancelling_) self_->send(request, Cancel{*cancelling_});
+    if (message.deadline) {
+      deadlines_.add(request.id(), *message.deadline);
+      set_timer();
+    }
+    return {epoch_, batcher_, cache_};
+  }
+
+  void tell_wiring() {
+    for (const auto& [id, request] : requests_) self_->send(request, Wiring{epoch_, batcher_, cache_});
+  }
+
+  // One timer at a time, at the earliest deadline; none without requests that have one.
+  void set_timer() {
+    std::optional<SteadyTime> next = deadlines_.next();
+    if (!next || (timer_ && *timer_ <= *next)) return;
+    timer_ = next;
+    self_->delayed_send(self_, std::max(*next - env_->now(), SteadyTime::duration::zero()), DeadlineTick{});
+  }
+
+  void deadline_tick() {
+    timer_.reset();
+    for (caf::actor_id id : deadlines_.expired(env_->now())) {
+      auto request = requests_.find(id);
+      if (request != requests_.end()) self_->send(request->second, Cancel{CancelReason::kDeadline});
+    }
+    set_timer();
+  }
+
+  // ---- the way down
+  void drain(Drain& message) {
+    if (!draining_ && batcher_) self_->send(batcher_, BeginDrain{});
+    draining_ = true;
+    if (message.empty) waiting_for_empty_.push_back(std::move(message.empty));
+    tell_if_empty();
+  }
+
+  // A request that has a place but has not said hello yet is counted in `live`.
+  void tell_if_empty() {
+    if (waiting_for_empty_.empty() || !requests_.empty() || env_->status.live.load() > 0) return;
+    for (const auto& promise : waiting_for_empty_) promise->set_value();
+    waiting_for_empty_.clear();
+  }
+
+  void cancel_all(CancelReason reason) {
+    cancelling_ = reason;
+    for (const auto& [id, request] : requests_) self_->send(request, Cancel{reason});
+  }
+
+  void stop() {
+    end(executor_);
+    end(batcher_);
+    end(cache_);
+    self_->quit();
+  }
+
+  caf::event_based_actor* self_;
+  const ServiceEnvPtr env_;
+  caf::actor cache_, batcher_, executor_;
+  std::uint64_t epoch_ = 0;      // batchers so far
+  std::uint64_t executors_ = 0;  // so far
+  RestartLimit executor_deaths_, batcher_deaths_, cache_deaths_;
+  std::uint64_t steps_seen_ = 0;
+
+  std::unordered_map<caf::actor_id, caf::actor> requests_;  // at most requests_max
+  DeadlineTable deadlines_;                                 // of them
+  std::optional<SteadyTime> timer_;
+
+  bool draining_ = false;
+  std::optional<CancelReason> cancelling_;
+  std::vector<std::shared_ptr<std::promise<void>>> waiting_for_empty_;
+};
+
+}  // namespace
+
+caf::actor spawn_supervisor(caf::actor_system& system, const ServiceEnvPtr& env) {
+  return spawn_actor(system, "supervisor", false,
+                     [env](caf::event_based_actor* self) { return std::make_unique<Supervisor>(self, env); });
+}
+
+}  // namespace troupe

@@ -1,0 +1,216 @@
+#include "test/doubles/scripted_runner.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <deque>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <unistd.h>
+
+#include "test/doubles/byte_codec.hpp"
+
+namespace troupe::test {
+namespace {
+
+constexpr std::uint32_t kLetters = 26;
+
+std::uint64_t fnv1a(std::uint64_t hash, std::uint64_t value) { return (hash ^ value) * 0x100000001B3U; }
+
+Error broken(std::string why) { return {ErrorCode::kInternal, "scripted runner: " + std::move(why), "", 0}; }
+
+}  // namespace
+
+TokenId ScriptedRule::next(std::span<const TokenId> history, const RowSampling& sampling) const {
+  std::uint64_t hash = 0xCBF29CE484222325U;
+  for (TokenId token : history) hash = fnv1a(hash, static_cast<std::uint32_t>(token));
+  if (sampling.temperature != 0.0F) hash = fnv1a(fnv1a(hash, sampling.seed), sampling.choice);
+  hash ^= hash >> 29U;
+  if (end_every > 0 && hash % end_every == 0) return kEndToken;
+  return static_cast<TokenId>('a' + (hash >> 8U) % kLetters);
+}
+
+std::vector<TokenId> scripted_answer(const ScriptedRule& rule, std::vector<TokenId> prompt, std::uint32_t max_tokens,
+                                     const SamplingParams& params, std::uint32_t choice) {
+  RowSampling sampling;
+  sampling.temperature = params.temperature;
+  sampling.seed = params.seed.value_or(0);
+  sampling.choice = choice;
+  std::vector<TokenId> answer;
+  while (answer.size() < max_tokens) {
+    TokenId token = rule.next(prompt, sampling);
+    if (token == kEndToken) break;
+    answer.push_back(token);
+    prompt.push_back(token);
+  }
+  return answer;
+}
+
+void ScriptedControl::fault_at(std::uint64_t step, ScriptedFault fault) {
+  at_step_fault_ = fault;
+  at_step_ = step;
+}
+
+void ScriptedControl::fault_every(std::uint64_t every, ScriptedFault fault) {
+  every_fault_ = fault;
+  every_ = every;
+}
+
+void ScriptedControl::poison(TokenId token, ScriptedFault fault) {
+  poison_fault_ = fault;
+  poison_ = token;
+}
+
+void ScriptedControl::release() {
+  std::lock_guard lock(mutex_);
+  released_ = true;
+  changed_.notify_all();
+}
+
+bool ScriptedControl::wait_for_stall(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, limit, [this] { return stalled_; });
+}
+
+void ScriptedControl::stall() {
+  std::unique_lock lock(mutex_);
+  stalled_ = true;
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return released_; });
+  stalled_ = false;
+}
+
+ScriptedFault ScriptedControl::fault_of(const StepPlan& plan) {
+  std::uint64_t step = ++steps_;
+  if (on_plan) on_plan(plan);
+  if (std::uint64_t every = every_; every > 0 && step % every == 0) return every_fault_;
+  if (step == at_step_) return at_step_fault_;
+  TokenId poison = poison_;
+  if (poison >= 0 && std::find(plan.tokens.begin(), plan.tokens.end(), poison) != plan.tokens.end()) return poison_fault_;
+  return ScriptedFault::kNone;
+}
+
+// The thread of a runner that computes out of band. Plans wait in their order.
+struct ScriptedRunner::Lane {
+  explicit Lane(ScriptedRunner& runner) : thread([this, &runner] { run(runner); }) {}
+  ~Lane() {
+    {
+      std::lock_guard lock(mutex);
+      closed = true;
+    }
+    wake.notify_all();
+    thread.join();
+  }
+
+  void run(ScriptedRunner& runner) {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      wake.wait(lock, [this] { return closed || !jobs.empty(); });
+      if (closed) return;
+      auto [plan, done] = std::move(jobs.front());
+      jobs.pop_front();
+      lock.unlock();
+      try {
+        done(runner.compute(*plan));
+      } catch (const std::exception& e) {
+        done(broken(e.what()));
+      }
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<std::pair<std::shared_ptr<const StepPlan>, Done>> jobs;
+  bool closed = false;
+  std::thread thread;
+};
+
+ScriptedRunner::ScriptedRunner(ScriptedOptions options)
+    : options_(std::move(options)), kv_(std::size_t{options_.info.blocks_total} * kBlockSize, -1) {
+  ++options_.control->runners_;
+  if (options_.own_thread) lane_ = std::make_unique<Lane>(*this);
+}
+
+ScriptedRunner::~ScriptedRunner() = default;
+
+void ScriptedRunner::submit(std::shared_ptr<const StepPlan> plan, Done done) {
+  if (!lane_) return done(compute(*plan));
+  {
+    std::lock_guard lock(lane_->mutex);
+    if (lane_->jobs.size() >= options_.info.steps_in_flight) throw std::logic_error("too many steps in flight");
+    lane_->jobs.emplace_back(std::move(plan), std::move(done));
+  }
+  lane_->wake.notify_one();
+}
+
+Result<StepResult> ScriptedRunner::compute(const StepPlan& plan) {
+  ScriptedFault fault = options_.control->fault_of(plan);
+  if (options_.step_time.count() > 0) std::this_thread::sleep_for(options_.step_time);
+  if (fault == ScriptedFault::kThrow) throw std::runtime_error("scripted to throw");
+  if (fault == ScriptedFault::kError) return broken("scripted to fail");
+  if (fault == ScriptedFault::kExit) _exit(9);
+  if (fault == ScriptedFault::kStall) options_.control->stall();
+
+  StepResult result;
+  result.step = plan.step;
+  sampled_before_.swap(sampled_);
+  sampled_.clear();
+  for (const StepRow& row : plan.rows) {
+    Result<RowResult> computed = compute_row(plan, row, result);
+    if (!computed) return computed.error();
+    result.rows.push_back(*computed);
+  }
+  if (fault == ScriptedFault::kShort) result.rows.pop_back();
+  if (fault == ScriptedFault::kBadToken) result.rows.back().token = static_cast<TokenId>(options_.info.vocab_size);
+  if (fault == ScriptedFault::kNotFinite) result.rows.front().outcome = RowOutcome::kNotFinite;
+  return result;
+}
+
+Result<RowResult> ScriptedRunner::compute_row(const StepPlan& plan, const StepRow& row, StepResult& result) {
+  std::uint32_t end = row.position + row.tokens.count;
+  if (end > row.blocks.count * kBlockSize) return broken("a row has too few blocks");
+  auto slot = [&](std::uint32_t position) -> TokenId& {
+    return kv_.at(std::size_t{plan.blocks.at(row.blocks.begin + position / kBlockSize)} * kBlockSize +
+                  position % kBlockSize);
+  };
+  for (std::uint32_t i = 0; i < row.tokens.count; ++i) {
+    TokenId token = plan.tokens.at(row.tokens.begin + i);
+    if (row.from_previous != 0) {
+      auto entry = std::find_if(sampled_before_.begin(), sampled_before_.end(),
+                                [&](const auto& s) { return s.first == row.sequence; });
+      if (entry == sampled_before_.end()) return broken("the step before sampled nothing for a sequence");
+      token = entry->second;
+    }
+    slot(row.position + i) = token;
+  }
+  RowResult out;
+  out.sequence = row.sequence;
+  if (row.sampling == kNoIndex) return out;
+
+  history_.clear();
+  for (std::uint32_t position = 0; position < end; ++position) {
+    if (slot(position) < 0) return broken("a position was never written");
+    history_.push_back(slot(position));
+  }
+  const RowSampling& sampling = plan.sampling.at(row.sampling);
+  out.outcome = RowOutcome::kSampled;
+  out.token = options_.rule.next(history_, sampling);
+  auto banned = plan.banned.begin() + sampling.banned.begin;
+  if (std::find(banned, banned + sampling.banned.count, out.token) != banned + sampling.banned.count) out.token = 'z';
+  sampled_.emplace_back(row.sequence, out.token);
+  if (sampling.logprobs >= 0) {
+    out.logprob = -0.25F;
+    out.top = {static_cast<std::uint32_t>(result.top.size()), static_cast<std::uint32_t>(sampling.logprobs)};
+    for (std::int32_t i = 0; i < sampling.logprobs; ++i) {
+      result.top.push_back({static_cast<TokenId>('a' + i), -0.25F - static_cast<float>(i)});
+    }
+  }
+  return out;
+}
+
+StepRunnerFactory scripted_runners(ScriptedOptions options) {
+  return [options = std::move(options)] { return std::make_unique<ScriptedRunner>(options); };
+}
+
+}  // namespace troupe::test
