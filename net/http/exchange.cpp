@@ -1,0 +1,326 @@
+#include "net/http/exchange.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <utility>
+
+#include "net/http/head_rules.hpp"
+#include "net/schema/error_object.hpp"
+#include "net/schema/json_writer.hpp"
+#include "net/schema/model_field.hpp"
+#include "net/schema/model_list.hpp"
+#include "net/schema/token_request.hpp"
+#include "net/schema/utf8.hpp"
+
+namespace troupe {
+namespace {
+
+constexpr std::size_t kRequestIdMax = 128;
+
+std::string hex(std::uint64_t number) {
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%llx", static_cast<unsigned long long>(number));
+  return digits;
+}
+
+std::string new_request_id(HttpContext& context) {
+  return "req-" + context.instance + hex(context.requests.fetch_add(1, std::memory_order_relaxed) + 1);
+}
+
+// The client's id when it is harmless: it goes into headers and logs.
+std::string request_id_of(const RequestHead& head, HttpContext& context) {
+  std::string_view given = head.find("x-request-id");
+  auto is_harmless = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == ':' || c == '/' ||
+           c == '+' || c == '=';
+  };
+  bool usable = !given.empty() && given.size() <= kRequestIdMax && std::all_of(given.begin(), given.end(), is_harmless);
+  return usable ? std::string(given) : new_request_id(context);
+}
+
+void add_cors(Answer& answer, const HttpContext& context) {
+  const std::string& origin = context.options.cors_origin;
+  if (origin.empty()) return;
+  answer.headers.emplace_back("Access-Control-Allow-Origin", origin);
+  answer.headers.emplace_back("Access-Control-Expose-Headers", "x-request-id, retry-after");
+}
+
+void count(HttpContext& context, HttpRoute route, const Answer& answer) {
+  if (context.metrics == nullptr) return;
+  context.metrics->http_answered(route, answer.status);
+  if (answer.error) context.metrics->error_sent(*answer.error, Protocol::kHttp);
+}
+
+const char* name_of(Readiness::State state) {
+  switch (state) {
+    case Readiness::State::kLoading: return "loading";
+    case Readiness::State::kReady: return "ready";
+    case Readiness::State::kStalled: return "stalled";
+    case Readiness::State::kDraining: return "draining";
+    case Readiness::State::kFailed: return "failed";
+  }
+  return "failed";
+}
+
+}  // namespace
+
+// What a text worker answers, from its own thread. Disconnected when the exchange ends before.
+struct Exchange::Reply {
+  std::mutex mutex;
+  std::function<void()> wake;  // empty: nobody waits any more
+  std::optional<Answer> answer;
+
+  void set(Answer made) {
+    std::lock_guard lock(mutex);
+    answer = std::move(made);
+    if (wake) wake();
+  }
+};
+
+Exchange::Exchange(HttpContext& context, RequestHead head, SteadyTime arrived, std::function<void()> wake)
+    : context_(context),
+      head_(std::move(head)),
+      arrived_(arrived),
+      wake_(std::move(wake)),
+      request_id_(request_id_of(head_, context)) {}
+
+Exchange::~Exchange() {
+  if (reply_ == nullptr) return;
+  std::lock_guard lock(reply_->mutex);
+  reply_->wake = nullptr;
+}
+
+Exchange::Next Exchange::on_head() {
+  answer_ = answer_from_head();
+  if (!answer_) return match_.route->label == HttpRoute::kWebSocket ? Next::kUpgrade : Next::kReadBody;
+  // A body that stays unread must not be taken for the next request.
+  answer_->close = answer_->close || head_.has_body();
+  return Next::kAnswer;
+}
+
+std::optional<Answer> Exchange::answer_from_head() {
+  if (std::optional<Answer> refusal = refuse_head(head_, context_.options.limits)) return refusal;
+  std::string_view path = path_of(head_.target);
+  match_ = find_route(path);
+  const Route* route = match_.route;
+  if (head_.method == "OPTIONS") {
+    Answer answer;
+    answer.status = 204;
+    answer.headers.emplace_back("Allow", route == nullptr ? "GET, HEAD, POST, OPTIONS" : route->methods);
+    answer.headers.emplace_back("Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS");
+    answer.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id, *");
+    answer.headers.emplace_back("Access-Control-Max-Age", "86400");
+    return answer;
+  }
+  if (route == nullptr || !route->is_open) {
+    std::optional<std::string> tenant = context_.keys.tenant_of(head_.find("Authorization"));
+    if (!tenant) return error_answer({ErrorCode::kUnauthorized, "an API key is needed: Authorization: Bearer KEY", "", 0});
+    tenant_ = std::move(*tenant);
+  }
+  if (route == nullptr) {
+    return error_answer({ErrorCode::kNotFound, "there is nothing at " + std::string(cut_utf8(path, 256)), "", 0});
+  }
+  if (!route->allows(head_.method)) {
+    Answer answer = error_answer({ErrorCode::kMethodNotAllowed, std::string("allowed here: ") + route->methods, "", 0});
+    answer.headers.emplace_back("Allow", route->methods);
+    return answer;
+  }
+  if (route->label == HttpRoute::kWebSocket) {
+    if (equals_ignoring_case(head_.find("Upgrade"), "websocket") && head_.method == "GET" && head_.version == 11 &&
+        !head_.has_body()) {
+      return std::nullopt;
+    }
+    Answer answer = error_answer({ErrorCode::kInvalidRequest, "this is a WebSocket: connect with an upgrade", "", 0}, 426);
+    answer.headers.emplace_back("Upgrade", "websocket");
+    return answer;
+  }
+  return refuse_body(head_, context_.options.limits);
+}
+
+void Exchange::on_body(std::string body) {
+  switch (match_.route->label) {
+    case HttpRoute::kCompletions: return start_generation(ApiKind::kCompletion, body);
+    case HttpRoute::kChatCompletions: return start_generation(ApiKind::kChat, body);
+    case HttpRoute::kTokenize: return start_tokenize(body);
+    case HttpRoute::kDetokenize: return start_detokenize(body);
+    case HttpRoute::kModels:
+    case HttpRoute::kHealth:
+    case HttpRoute::kReady:
+    case HttpRoute::kVersion:
+    case HttpRoute::kStats:
+    case HttpRoute::kPage:
+    case HttpRoute::kWebSocket:
+    case HttpRoute::kOther: answer_ = answer_get(); return;
+  }
+}
+
+// Everything that needs neither body nor engine.
+Answer Exchange::answer_get() const {
+  Answer answer;
+  switch (match_.route->label) {
+    case HttpRoute::kModels: return answer_model();
+    case HttpRoute::kReady: return answer_ready();
+    case HttpRoute::kHealth: answer.body = R"({"status":"ok"})"; return answer;
+    case HttpRoute::kVersion: answer.body = version_object(context_.options.version, context_.catalog); return answer;
+    case HttpRoute::kStats:
+      if (!context_.options.stats) break;
+      answer.body = context_.options.stats();
+      return answer;
+    case HttpRoute::kPage:
+      if (context_.options.page.empty()) break;
+      answer.body = context_.options.page;
+      answer.content_type = "text/html; charset=utf-8";
+      return answer;
+    case HttpRoute::kCompletions:
+    case HttpRoute::kChatCompletions:
+    case HttpRoute::kTokenize:
+    case HttpRoute::kDetokenize:
+    case HttpRoute::kWebSocket:
+    case HttpRoute::kOther: break;
+  }
+  return error_answer({ErrorCode::kNotFound, std::string("this server has nothing at ") + match_.route->path, "", 0});
+}
+
+Answer Exchange::answer_model() const {
+  Answer answer;
+  if (match_.model.empty()) {
+    answer.body = model_list(context_.catalog);
+    return answer;
+  }
+  const ModelCard* card = context_.catalog.find(match_.model);
+  if (card == nullptr) return error_answer(model_not_found(match_.model));
+  answer.body = model_object(*card);
+  return answer;
+}
+
+Answer Exchange::answer_ready() const {
+  Readiness readiness = context_.service.readiness();
+  Answer answer;
+  answer.status = readiness.state == Readiness::State::kReady ? 200 : 503;
+  JsonWriter json(answer.body);
+  json.begin_object().field("status", name_of(readiness.state));
+  json.field("stage", readiness.stage).field("message", readiness.message).end_object();
+  return answer;
+}
+
+// no-store: the answer is not kept; no-cache: it is not looked up either.
+CachePolicy Exchange::cache_policy() const {
+  std::string_view policy = head_.find("Cache-Control");
+  if (policy.find("no-cache") != std::string_view::npos) return CachePolicy::kNoCache;
+  return policy.find("no-store") != std::string_view::npos ? CachePolicy::kNoStore : CachePolicy::kUse;
+}
+
+void Exchange::start_generation(ApiKind kind, std::string_view body) {
+  RequestOrigin origin;
+  origin.catalog = &context_.catalog;
+  origin.external_id = request_id_;
+  origin.tenant = tenant_;
+  origin.arrived = arrived_;
+  origin.cache = cache_policy();
+  Result<ApiRequest> request = parse_request(kind, body, origin);
+  if (!request) return refuse(request.error());
+  generation_ = std::make_unique<Generation>(std::move(request).value(), context_.service, wake_);
+  generation_->submit();
+}
+
+void Exchange::start_tokenize(std::string_view body) {
+  Result<TokenizeRequest> parsed = parse_tokenize(body, context_.catalog);
+  if (!parsed) return refuse(parsed.error());
+  reply_ = std::make_shared<Reply>();
+  reply_->wake = wake_;
+  TokenizeRequest request = std::move(parsed).value();
+  TokenizeJob job = std::move(request.job);
+  context_.service.tokenize(std::move(job), [reply = reply_, request](Result<std::vector<TokenId>> tokens) {
+    if (!tokens) return reply->set(error_answer(tokens.error()));
+    Answer answer;
+    answer.body = tokenize_answer(request, *tokens);
+    reply->set(std::move(answer));
+  });
+}
+
+void Exchange::start_detokenize(std::string_view body) {
+  Result<DetokenizeRequest> parsed = parse_detokenize(body, context_.catalog);
+  if (!parsed) return refuse(parsed.error());
+  reply_ = std::make_shared<Reply>();
+  reply_->wake = wake_;
+  context_.service.detokenize(std::move(parsed).value().tokens, [reply = reply_](Result<std::string> text) {
+    if (!text) return reply->set(error_answer(text.error()));
+    Answer answer;
+    answer.body = detokenize_answer(*text);
+    reply->set(std::move(answer));
+  });
+}
+
+Exchange::State Exchange::poll() {
+  if (answer_) return State::kAnswer;
+  if (reply_ != nullptr) {
+    std::lock_guard lock(reply_->mutex);
+    answer_ = std::move(reply_->answer);
+    reply_->answer.reset();
+    return answer_ ? State::kAnswer : State::kWaiting;
+  }
+  if (generation_ == nullptr) return State::kWaiting;
+  switch (generation_->poll()) {
+    case Generation::State::kWaiting: return State::kWaiting;
+    case Generation::State::kRefused: refuse(*generation_->failure()); return State::kAnswer;
+    case Generation::State::kAnswered: return State::kAnswer;
+    case Generation::State::kStreaming: return State::kEvents;
+  }
+  return State::kWaiting;
+}
+
+Answer Exchange::take_answer() {
+  Answer answer;
+  if (answer_) {
+    answer = std::move(*answer_);
+    answer_.reset();
+  } else {
+    bool is_chat = match_.route->label == HttpRoute::kChatCompletions;
+    generation_->set_format((is_chat ? "chatcmpl-" : "cmpl-") + context_.instance + hex(generation_->id()),
+                            context_.unix_time(), context_.options.guide_compat);
+    if (generation_->poll() == Generation::State::kAnswered) {
+      generation_->append_answer(answer.body);
+    } else {
+      answer.content_type = "text/event-stream; charset=utf-8";
+      answer.headers.emplace_back("Cache-Control", "no-cache, no-transform");
+      answer.headers.emplace_back("X-Accel-Buffering", "no");
+      answer.kind = head_.version == 10 ? Answer::Body::kToClose : Answer::Body::kChunked;
+      answer.close = head_.version == 10;
+    }
+  }
+  finish_answer(answer);
+  return answer;
+}
+
+void Exchange::finish_answer(Answer& answer) const {
+  answer.headers.emplace_back("x-request-id", request_id_);
+  add_cors(answer, context_);
+  if (head_.method == "HEAD") answer.kind = Answer::Body::kOmitted;
+  count(context_, match_.route == nullptr ? HttpRoute::kOther : match_.route->label, answer);
+}
+
+bool Exchange::append_events(std::string& out) {
+  bool ended = generation_->append_events(out);
+  if (ended && generation_->failure() != nullptr && context_.metrics != nullptr) {
+    context_.metrics->error_sent(generation_->failure()->code, Protocol::kHttp);
+  }
+  return ended;
+}
+
+void Exchange::refuse(const Error& error) { answer_ = error_answer(error); }
+
+void Exchange::cancel(CancelReason reason) {
+  if (generation_ != nullptr) generation_->cancel(reason);
+}
+
+Answer refuse_bytes(HttpContext& context, const Error& error, int status) {
+  Answer answer = error_answer(error, status);
+  answer.close = true;
+  answer.headers.emplace_back("x-request-id", new_request_id(context));
+  add_cors(answer, context);
+  count(context, HttpRoute::kOther, answer);
+  return answer;
+}
+
+}  // namespace troupe

@@ -1,0 +1,392 @@
+#include "net/http/http_session.hpp"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/read.hpp>
+#include <utility>
+
+namespace troupe {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+
+constexpr std::size_t kReadBytes = 16U << 10;        // at a time, while an answer is being made
+constexpr std::size_t kBufferBytesMax = 128U << 10;  // of a connection; a longer chunk head or trailer is refused
+constexpr std::size_t kLingerBytesMax = 16U << 20;   // read and dropped after a final answer
+constexpr std::size_t kKeptBytes = 64U << 10;        // of memory an idle connection may keep for its answers
+
+// Chunked bodies may spend as much again on their framing; what spends more is not sent to be read.
+std::size_t wire_bytes_max(const HttpLimits& limits) { return 2 * limits.body_bytes_max + (64U << 10); }
+
+RequestHead head_of(const http::request_parser<http::string_body>& parser) {
+  const auto& message = parser.get();
+  RequestHead head;
+  head.method = std::string(message.method_string());
+  head.target = std::string(message.target());
+  head.version = message.version();
+  for (const auto& field : message) head.fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  if (auto length = parser.content_length()) head.content_length = *length;
+  head.is_chunked = parser.chunked();
+  head.keep_alive = parser.keep_alive();
+  return head;
+}
+
+// A request line that fills the head by itself.
+bool has_long_target(const boost::beast::flat_buffer& buffer, std::size_t target_bytes_max) {
+  std::string_view bytes(static_cast<const char*>(buffer.data().data()), buffer.data().size());
+  return bytes.substr(0, target_bytes_max).find("\r\n") == std::string_view::npos;
+}
+
+}  // namespace
+
+HttpSession::HttpSession(Socket socket, HttpContext& context, ConnectionSet& connections,
+                         std::shared_ptr<void> slot, UpgradeHandler upgrade)
+    : socket_(std::move(socket)),
+      executor_(socket_.get_executor()),
+      context_(context),
+      connections_(connections),
+      slot_(std::move(slot)),
+      upgrade_(std::move(upgrade)),
+      buffer_(kBufferBytesMax),
+      timer_(executor_) {}
+
+void HttpSession::start() {
+  asio::post(executor_, [self = shared_from_this()] {
+    Failure ignored;
+    self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);  // a token is a small packet
+    self->socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+    self->socket_.non_blocking(true, ignored);
+    self->wait_for_request();
+  });
+}
+
+void HttpSession::close_if_idle() {
+  asio::post(executor_, [self = shared_from_this()] {
+    if (self->state_ == State::kIdle) self->close(CancelReason::kShutdown);
+  });
+}
+
+void HttpSession::close_now() {
+  asio::post(executor_, [self = shared_from_this()] { self->close(CancelReason::kShutdown); });
+}
+
+// ---- between requests, and while one is answered ----------------------------------------------------------------
+
+void HttpSession::wait_for_request() {
+  state_ = State::kIdle;
+  if (context_.is_draining.load() && !is_first_) return close(CancelReason::kShutdown);
+  set_deadline(is_first_ ? context_.options.limits.head_timeout : context_.options.limits.keep_alive);
+  if (buffer_.size() > 0) return read_head();
+  watch();
+}
+
+void HttpSession::watch() {
+  if (is_watching_) return;
+  is_watching_ = true;
+  socket_.async_wait(asio::socket_base::wait_read,
+                     [self = shared_from_this()](const Failure& failed) { self->on_readable(failed); });
+}
+
+void HttpSession::on_readable(const Failure& failed) {
+  is_watching_ = false;
+  if (state_ != State::kIdle && state_ != State::kAnswering) return;  // somebody else reads
+  if (failed == asio::error::operation_aborted) return watch();
+  if (failed) return on_client_gone();
+  const std::size_t bytes_max = context_.options.limits.pipelined_bytes_max;
+  if (buffer_.size() >= bytes_max) return;  // until the answer is out
+  Failure read_failed;
+  std::size_t bytes = socket_.read_some(buffer_.prepare(std::min(bytes_max - buffer_.size(), kReadBytes)), read_failed);
+  buffer_.commit(bytes);
+  if (read_failed == asio::error::would_block) return watch();
+  if (read_failed) return on_client_gone();
+  if (state_ == State::kIdle) return read_head();
+  watch();
+}
+
+void HttpSession::on_client_gone() {
+  // A client that has sent its request and closed its half may still read an answer that is complete.
+  if (is_last_ && is_writing_) {
+    keep_alive_ = false;
+    return;
+  }
+  close(CancelReason::kClientGone);
+}
+
+// ---- reading ----------------------------------------------------------------------------------------------------
+
+void HttpSession::read_head() {
+  state_ = State::kHead;
+  is_first_ = false;
+  arrived_ = context_.clock();
+  set_deadline(context_.options.limits.head_timeout);
+  parser_.emplace();
+  parser_->header_limit(static_cast<std::uint32_t>(context_.options.limits.head_bytes_max));
+  parser_->body_limit(boost::none);  // set when it is known that the body will be read
+  http::async_read_header(socket_, buffer_, *parser_, [self = shared_from_this()](const Failure& failed, std::size_t) {
+    self->on_head(failed);
+  });
+}
+
+void HttpSession::on_head(const Failure& failed) {
+  if (state_ != State::kHead) return;  // its deadline has answered
+  const HttpLimits& limits = context_.options.limits;
+  if (failed == http::error::header_limit || failed == http::error::buffer_overflow) {
+    if (has_long_target(buffer_, limits.target_bytes_max)) {
+      return refuse({ErrorCode::kUriTooLong, "the request target is too long", "", 0}, 414);
+    }
+    return refuse({ErrorCode::kHeadersTooLarge,
+                   "the request head is larger than " + std::to_string(limits.head_bytes_max) + " bytes", "", 0},
+                  431);
+  }
+  if (failed == http::error::bad_version) {
+    return refuse({ErrorCode::kInvalidRequest, "this server speaks HTTP/1.1", "", 0}, 505);
+  }
+  if (failed && failed.category() == http::make_error_code(http::error::end_of_stream).category() &&
+      failed != http::error::end_of_stream && failed != http::error::partial_message) {
+    return refuse({ErrorCode::kInvalidRequest, "this is no valid HTTP request: " + failed.message(), "", 0}, 400);
+  }
+  if (failed) return close(CancelReason::kClientGone);
+
+  std::weak_ptr<HttpSession> weak = weak_from_this();
+  exchange_ = std::make_unique<Exchange>(context_, head_of(*parser_), arrived_, [weak] {
+    if (auto self = weak.lock()) self->wake();
+  });
+  switch (exchange_->on_head()) {
+    case Exchange::Next::kAnswer:
+      state_ = State::kAnswering;
+      advance();
+      return watch();
+    case Exchange::Next::kUpgrade: return hand_over();
+    case Exchange::Next::kReadBody: return begin_body();
+  }
+}
+
+void HttpSession::begin_body() {
+  state_ = State::kBody;
+  body_bytes_ = 0;
+  set_deadline(context_.options.limits.body_timeout);
+  parser_->body_limit(context_.options.limits.body_bytes_max);
+  parser_->eager(true);
+  bool is_expected = exchange_->head().version == 11 && !exchange_->head().find("Expect").empty();
+  if (!is_expected || buffer_.size() > 0 || parser_->is_done()) return read_body();
+  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  asio::async_write(socket_, asio::buffer(kContinue.data(), kContinue.size()),
+                    [self = shared_from_this()](const Failure& failed, std::size_t) {
+                      if (self->state_ != State::kBody) return;
+                      if (failed) return self->close(CancelReason::kClientGone);
+                      self->read_body();
+                    });
+}
+
+void HttpSession::read_body() {
+  if (parser_->is_done()) {
+    state_ = State::kAnswering;
+    clear_deadline();
+    exchange_->on_body(std::move(parser_->get().body()));
+    parser_.reset();
+    advance();
+    return watch();
+  }
+  http::async_read_some(socket_, buffer_, *parser_, [self = shared_from_this()](const Failure& failed, std::size_t bytes) {
+    self->on_body_part(failed, bytes);
+  });
+}
+
+void HttpSession::on_body_part(const Failure& failed, std::size_t bytes) {
+  if (state_ != State::kBody) return;
+  const HttpLimits& limits = context_.options.limits;
+  body_bytes_ += bytes;
+  if (failed == http::error::body_limit || body_bytes_ > wire_bytes_max(limits)) {
+    return refuse({ErrorCode::kPayloadTooLarge,
+                   "the body is larger than " + std::to_string(limits.body_bytes_max) + " bytes", "", 0},
+                  413);
+  }
+  if (failed == http::error::partial_message || failed == http::error::end_of_stream) return close(CancelReason::kClientGone);
+  if (failed && failed.category() == http::make_error_code(http::error::bad_chunk).category()) {
+    return refuse({ErrorCode::kInvalidRequest, "the body is malformed: " + failed.message(), "", 0}, 400);
+  }
+  if (failed) return close(CancelReason::kClientGone);
+  read_body();
+}
+
+// Nothing the client sends after this is read as a request.
+void HttpSession::refuse(const Error& error, int status) {
+  state_ = State::kAnswering;
+  if (exchange_ == nullptr) return send(refuse_bytes(context_, error, status));
+  exchange_->refuse(error);
+  Answer answer = exchange_->take_answer();
+  answer.close = true;
+  send(std::move(answer));
+}
+
+void HttpSession::hand_over() {
+  http::request_header<> head = parser_->release().base();
+  std::string tenant = exchange_->tenant();
+  state_ = State::kClosed;
+  clear_deadline();
+  timer_.cancel();
+  exchange_.reset();
+  // A pending wait would keep the descriptor's read queue busy; it ends with operation_aborted.
+  Failure ignored;
+  socket_.cancel(ignored);
+  upgrade_(std::move(socket_), std::move(head), std::move(tenant), std::move(slot_));
+  connections_.remove(this);
+}
+
+// ---- answering --------------------------------------------------------------------------------------------------
+
+void HttpSession::wake() {
+  if (is_woken_.exchange(true)) return;
+  asio::post(executor_, [self = shared_from_this()] {
+    self->is_woken_.store(false);
+    self->advance();
+  });
+}
+
+void HttpSession::advance() {
+  if (state_ != State::kAnswering || is_writing_ || exchange_ == nullptr) return;
+  if (!is_streaming_) {
+    Exchange::State state = exchange_->poll();
+    if (state == Exchange::State::kWaiting) return;
+    bool is_stream = state == Exchange::State::kEvents;
+    Answer answer = exchange_->take_answer();
+    if (!is_stream) return send(std::move(answer));
+    is_streaming_ = true;
+    is_chunked_ = answer.kind == Answer::Body::kChunked;
+    keep_alive_ = exchange_->head().keep_alive && !answer.close && !context_.is_draining.load();
+    out_ = serialize(answer, exchange_->head().version, keep_alive_);
+  }
+  events_.clear();
+  is_last_ = exchange_->append_events(events_);
+  if (is_chunked_) append_chunk(out_, events_);
+  else out_ += events_;
+  if (is_last_ && is_chunked_) out_ += kLastChunk;
+  if (out_.empty() && !is_last_) return set_deadline(context_.options.limits.sse_keep_alive);
+  write();
+}
+
+void HttpSession::send(Answer answer) {
+  bool may_stay = exchange_ != nullptr && exchange_->head().keep_alive;
+  keep_alive_ = may_stay && !answer.close && !context_.is_draining.load();
+  out_ = serialize(answer, exchange_ == nullptr ? 11 : exchange_->head().version, keep_alive_);
+  is_last_ = true;
+  write();
+}
+
+void HttpSession::write() {
+  is_writing_ = true;
+  set_deadline(context_.options.limits.write_stall);
+  socket_.async_write_some(asio::buffer(out_.data() + written_, out_.size() - written_),
+                           [self = shared_from_this()](const Failure& failed, std::size_t bytes) {
+                             self->on_written(failed, bytes);
+                           });
+}
+
+void HttpSession::on_written(const Failure& failed, std::size_t bytes) {
+  if (state_ == State::kClosed) return;
+  if (failed) return close(CancelReason::kClientGone);
+  written_ += bytes;
+  if (written_ < out_.size()) return write();
+  is_writing_ = false;
+  written_ = 0;
+  out_.clear();
+  if (is_last_) return finish_exchange();
+  clear_deadline();
+  advance();
+}
+
+void HttpSession::finish_exchange() {
+  exchange_.reset();
+  is_streaming_ = false;
+  is_last_ = false;
+  if (out_.capacity() > kKeptBytes) std::string().swap(out_);
+  if (events_.capacity() > kKeptBytes) std::string().swap(events_);
+  keep_alive_ ? wait_for_request() : linger();
+}
+
+// ---- ending -----------------------------------------------------------------------------------------------------
+
+// Bytes still on their way to us would make the kernel reset the connection, and the answer could be lost with it.
+void HttpSession::linger() {
+  if (state_ != State::kLingering) {
+    state_ = State::kLingering;
+    set_deadline(context_.options.limits.linger);
+    Failure ignored;
+    socket_.shutdown(asio::socket_base::shutdown_send, ignored);
+    buffer_.consume(buffer_.size());
+  }
+  socket_.async_read_some(buffer_.prepare(kReadBytes), [self = shared_from_this()](const Failure& failed, std::size_t bytes) {
+    if (self->state_ == State::kClosed) return;
+    self->lingered_bytes_ += bytes;
+    if (failed || self->lingered_bytes_ > kLingerBytesMax) return self->close(CancelReason::kClientGone);
+    self->linger();
+  });
+}
+
+void HttpSession::close(CancelReason reason) {
+  if (state_ == State::kClosed) return;
+  auto self = shared_from_this();
+  state_ = State::kClosed;
+  ++timer_turn_;
+  timer_.cancel();
+  if (exchange_ != nullptr) exchange_->cancel(reason);
+  exchange_.reset();
+  Failure ignored;
+  socket_.close(ignored);
+  slot_.reset();
+  connections_.remove(this);
+}
+
+// ---- one timer: a deadline is only a number until the timer that runs has to be moved forward -------------------
+
+void HttpSession::set_deadline(std::chrono::milliseconds from_now) {
+  deadline_ = std::chrono::steady_clock::now() + from_now;
+  if (!timer_runs_ || timer_.expiry() > deadline_) start_timer();
+}
+
+void HttpSession::clear_deadline() { deadline_ = SteadyTime::max(); }
+
+void HttpSession::start_timer() {
+  timer_runs_ = true;
+  timer_.expires_at(deadline_);
+  timer_.async_wait([self = shared_from_this(), turn = ++timer_turn_](const Failure&) {
+    if (turn != self->timer_turn_ || self->state_ == State::kClosed) return;
+    self->timer_runs_ = false;
+    if (self->deadline_ == SteadyTime::max()) return;
+    if (std::chrono::steady_clock::now() < self->deadline_) return self->start_timer();
+    self->deadline_ = SteadyTime::max();
+    self->on_deadline();
+  });
+}
+
+void HttpSession::on_deadline() {
+  switch (state_) {
+    case State::kIdle:
+    case State::kLingering: return close(CancelReason::kClientGone);
+    case State::kHead:
+    case State::kBody: {
+      bool is_head = state_ == State::kHead;
+      state_ = State::kAnswering;  // what is being read does not count any more
+      Failure ignored;
+      socket_.cancel(ignored);
+      return refuse({ErrorCode::kRequestTimeout,
+                     is_head ? "the request head took too long" : "the request body took too long", "", 0},
+                    408);
+    }
+    case State::kAnswering:
+      if (is_writing_) return close(CancelReason::kWriteStall);
+      if (is_streaming_) {
+        constexpr std::string_view kComment = ": keep-alive\n\n";
+        if (is_chunked_) append_chunk(out_, kComment);
+        else out_ += kComment;
+        write();
+      }
+      return;
+    case State::kClosed: return;
+  }
+}
+
+}  // namespace troupe

@@ -1,0 +1,54 @@
+#pragma once
+// A generation request off the wire, checked: the sequences it asks for and how the answer is to be written.
+#include <boost/json/fwd.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/doors/model_catalog.hpp"
+#include "runtime/request.hpp"
+#include "runtime/result.hpp"
+
+namespace troupe {
+
+inline constexpr std::int64_t kChoicesMax = 128;        // n, as at OpenAI
+inline constexpr std::size_t kPromptsMax = 1024;        // of one request
+inline constexpr std::size_t kSequencesMax = 1024;      // prompts x n
+inline constexpr std::size_t kPromptCopiesMax = 64U << 20;  // bytes of all sequences' prompts together
+inline constexpr std::size_t kMessagesMax = 4096;
+inline constexpr std::size_t kStopsMax = 16;
+inline constexpr std::size_t kStopBytesMax = 1024;
+inline constexpr std::size_t kStopTokensMax = 128;
+inline constexpr std::int64_t kLogprobsMax = 20;
+inline constexpr std::size_t kBiasesMax = 1024;         // entries of logit_bias
+inline constexpr std::size_t kNameBytesMax = 256;       // model, cache_salt, user, role, name
+// A prompt with more bytes than this a token of context is surely too long; known without tokenizing it.
+inline constexpr std::size_t kBytesPerTokenMax = 16;
+
+enum class ApiKind : std::uint8_t { kCompletion, kChat };
+
+struct ApiRequest {
+  ApiKind kind = ApiKind::kCompletion;
+  const ModelCard* card = nullptr;
+  std::vector<Request> sequences;  // prompt 0's choices, then prompt 1's ...: the index on the wire
+  std::uint32_t choices_per_prompt = 1;
+  bool stream = false;
+  bool include_usage = false;  // in a stream: a last chunk with the usage
+  bool logprobs = false;
+};
+
+// What is known of a request besides its body.
+struct RequestOrigin {
+  const ModelCatalog* catalog = nullptr;
+  std::string external_id;
+  std::string tenant;
+  SteadyTime arrived{};
+  CachePolicy cache = CachePolicy::kUse;
+};
+
+// Bodies of POST /v1/completions and /v1/chat/completions: as text, or as the JSON it was parsed to.
+Result<ApiRequest> parse_request(ApiKind kind, std::string_view body, const RequestOrigin& origin);
+Result<ApiRequest> parse_request(ApiKind kind, const boost::json::value& body, const RequestOrigin& origin);
+
+}  // namespace troupe

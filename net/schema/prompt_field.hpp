@@ -1,0 +1,21 @@
+#pragma once
+// The prompts of a request: the four spellings of `prompt`, and the messages of a chat.
+#include <optional>
+#include <vector>
+
+#include "net/schema/api_request.hpp"
+#include "net/schema/json_fields.hpp"
+
+namespace troupe {
+
+// A string, a list of strings, a list of token ids or a list of such lists; none of them empty.
+std::vector<PromptInput> read_prompts(JsonFields& fields, const ModelCard& card);
+
+// `messages` and `add_generation_prompt`.
+ChatPrompt read_chat_prompt(JsonFields& fields, std::optional<Error>& error, const ModelCard& card);
+
+std::vector<TokenId> read_token_ids(JsonFields& fields, std::string_view name, const boost::json::value& list,
+                                    const ModelCard& card);
+
+
+}  // namespace troupe

@@ -1,0 +1,11 @@
+#pragma once
+// The fields of OpenAI's and vLLM's requests that this server does not have: asking for one is answered with 400
+// instead of an answer that silently lacks it. A field that says "none of it" (null, false, [], {}, "") passes.
+#include "net/schema/json_fields.hpp"
+
+namespace troupe {
+
+void refuse_unsupported(JsonFields& fields);          // of both kinds of request
+void refuse_unsupported_message(JsonFields& message);  // of one message of a chat
+
+}  // namespace troupe
