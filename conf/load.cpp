@@ -58,7 +58,8 @@ Status set_from_text(const Knob& knob, std::string_view text, Settings& settings
     if (!value) return config_error(path + ": " + value.error().message);
     return set_number(knob, *value, (settings.*(*bytes)).value);
   }
-  if (auto* list = std::get_if<TextList Settings::*>(&knob.member)) return settings.*(*list) = split_list(text), Status{};
+  if (auto* list = std::get_if<TextList Settings::*>(&knob.member))
+    return settings.*(*list) = split_list(text), Status{};
   settings.*std::get<std::string Settings::*>(knob.member) = text;
   return {};
 }
@@ -66,7 +67,8 @@ Status set_from_text(const Knob& knob, std::string_view text, Settings& settings
 Status set_from_file(const Knob& knob, const TomlEntry& entry, Settings& settings) {
   std::string where = entry.where + ": ";
   auto wrong_type = [&](const char* wanted) {
-    return config_error(where + knob.path + " must be " + wanted + ", e.g. " + knob.path + " = " + value_text(knob, settings));
+    return config_error(where + knob.path + " must be " + wanted + ", e.g. " + knob.path + " = " +
+                        value_text(knob, settings));
   };
   auto at = [&](Status status) { return status ? Status{} : Status(config_error(where + status.error().message)); };
   if (auto* flag = std::get_if<bool Settings::*>(&knob.member)) {
@@ -85,7 +87,8 @@ Status set_from_file(const Knob& knob, const TomlEntry& entry, Settings& setting
     return set_from_text(knob, *value, settings);
   }
   bool is_bytes = std::holds_alternative<Bytes Settings::*>(knob.member);
-  if (auto* text = std::get_if<std::string>(&entry.value); text && is_bytes) return at(set_from_text(knob, *text, settings));
+  if (auto* text = std::get_if<std::string>(&entry.value); text && is_bytes)
+    return at(set_from_text(knob, *text, settings));
   auto* number = std::get_if<std::int64_t>(&entry.value);
   if (!number) return wrong_type(is_bytes ? "a number of bytes or a quantity" : "a whole number");
   if (*number < 0) return config_error(where + knob.path + " is " + std::to_string(*number) + range_text(knob));
@@ -123,7 +126,8 @@ const Knob* find_by_environment(std::string_view name) {
 // "TROUPE_SERVER_PROT" -> "server.prot", to find the nearest path for.
 std::string path_of_variable(std::string_view name) {
   std::string path(name.substr(std::string_view("TROUPE_").size()));
-  std::transform(path.begin(), path.end(), path.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(path.begin(), path.end(), path.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (std::size_t cut = path.find('_'); cut != std::string::npos) path[cut] = '.';
   return path;
 }
@@ -185,7 +189,8 @@ std::string value_text(const Knob& knob, const Settings& settings) {
   auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
   if (auto* flag = std::get_if<bool Settings::*>(&knob.member)) return settings.*(*flag) ? "true" : "false";
   if (auto* number = std::get_if<std::uint32_t Settings::*>(&knob.member)) return std::to_string(settings.*(*number));
-  if (auto* bytes = std::get_if<Bytes Settings::*>(&knob.member)) return quoted(format_quantity((settings.*(*bytes)).value));
+  if (auto* bytes = std::get_if<Bytes Settings::*>(&knob.member))
+    return quoted(format_quantity((settings.*(*bytes)).value));
   if (auto* list = std::get_if<TextList Settings::*>(&knob.member)) {
     std::string text = "[";
     for (const std::string& item : settings.*(*list)) text += (text.size() > 1 ? ", " : "") + quoted(item);
@@ -218,7 +223,8 @@ Status validate(const Settings& settings) {
                         "\", which others can reach, and server.api_keys is empty: set keys, or server.insecure = true "
                         "if that is what you want");
   for (const std::string& key : settings.api_keys)
-    if (key.size() < 8) return config_error("server.api_keys holds a key of " + std::to_string(key.size()) + " characters (at least 8)");
+    if (key.size() < 8)
+      return config_error("server.api_keys holds a key of " + std::to_string(key.size()) + " characters (at least 8)");
   if (settings.prefill_chunk_max > settings.step_tokens_max)
     return config_error("batching.prefill_chunk_max is " + std::to_string(settings.prefill_chunk_max) +
                         ", more than batching.step_tokens_max, " + std::to_string(settings.step_tokens_max));
@@ -246,7 +252,8 @@ std::string print_settings(const LoadedSettings& loaded) {
     auto origin = loaded.origin.find(path);
     std::string line = path.substr(dot + 1) + " = " + value;
     if (line.size() < 34) line.resize(34, ' ');
-    text += line + "  # " + knob.unit + "; " + (origin == loaded.origin.end() ? "default" : origin->second) + "; " + knob.why + "\n";
+    text += line + "  # " + knob.unit + "; " + (origin == loaded.origin.end() ? "default" : origin->second) + "; " +
+            knob.why + "\n";
   }
   return text;
 }

@@ -15,9 +15,9 @@
 namespace troupe {
 
 struct ConfigSources {
-  std::optional<std::string> file;                                       // path of a TOML file
-  std::vector<std::pair<std::string, std::string>> environment;          // every variable; those named TROUPE_* count
-  std::vector<std::pair<std::string, std::string>> flags;                // knob path -> value as text
+  std::optional<std::string> file;                               // path of a TOML file
+  std::vector<std::pair<std::string, std::string>> environment;  // every variable; those named TROUPE_* count
+  std::vector<std::pair<std::string, std::string>> flags;        // knob path -> value as text
 };
 
 struct LoadedSettings {

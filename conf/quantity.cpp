@@ -68,7 +68,8 @@ Result<std::uint64_t> parse_quantity(std::string_view text) {
 
 std::string format_quantity(std::uint64_t bytes) {
   for (std::size_t i = 4; i-- > 0;) {
-    if (bytes != 0 && bytes % kUnits[i].bytes == 0) return std::to_string(bytes / kUnits[i].bytes) + std::string(kUnits[i].suffix);
+    if (bytes != 0 && bytes % kUnits[i].bytes == 0)
+      return std::to_string(bytes / kUnits[i].bytes) + std::string(kUnits[i].suffix);
   }
   return std::to_string(bytes);
 }

@@ -1,5 +1,6 @@
 #pragma once
-// Kubernetes quantities for bytes (R046): "8Gi", "1.5Gi", "512M", "1048576"; Ki Mi Gi Ti are powers of 1024, k K M G T of 1000.
+// Kubernetes quantities for bytes (R046): "8Gi", "1.5Gi", "512M", "1048576"; Ki Mi Gi Ti are powers of 1024, k K M G T
+// of 1000.
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -1,8 +1,8 @@
 #include "conf/toml_file.hpp"
 
+#include <sys/stat.h>
 #include <fstream>
 #include <sstream>
-#include <sys/stat.h>
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
@@ -58,8 +58,7 @@ Result<std::vector<TomlEntry>> read_toml_file(const std::string& path) {
   text << in.rdbuf();
   if (!in) return fail("cannot read configuration \"" + path + "\"");
   toml::parse_result parsed = toml::parse(text.str(), path);
-  if (!parsed)
-    return fail(place(path, parsed.error().source()) + ": " + std::string(parsed.error().description()));
+  if (!parsed) return fail(place(path, parsed.error().source()) + ": " + std::string(parsed.error().description()));
   std::vector<TomlEntry> entries;
   flatten(path, "", parsed.table(), 1, entries);
   return entries;

@@ -11,8 +11,8 @@
 namespace troupe {
 
 struct TomlEntry {
-  std::string path;   // "server.port"
-  std::string where;  // "server.toml:3"
+  std::string path;                                                               // "server.port"
+  std::string where;                                                              // "server.toml:3"
   std::variant<bool, std::int64_t, std::string, TextList, std::monostate> value;  // monostate: a type no knob has
 };
 

@@ -1,10 +1,10 @@
 #include "conf/load.hpp"
 
+#include <unistd.h>
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <fstream>
 #include <set>
-#include <unistd.h>
 
 using namespace troupe;
 
@@ -88,9 +88,10 @@ TEST_CASE("listening beyond this machine needs keys or an explicit word") {
 }
 
 TEST_CASE("R240 what check prints is a file that loads to the same settings") {
-  auto first = load_settings({std::nullopt,
-                              {},
-                              {{"server.port", "1234"}, {"kv.memory", "3Gi"}, {"model.aliases", "a,b"}, {"log.json", "true"}}});
+  auto first =
+      load_settings({std::nullopt,
+                     {},
+                     {{"server.port", "1234"}, {"kv.memory", "3Gi"}, {"model.aliases", "a,b"}, {"log.json", "true"}}});
   REQUIRE(first.ok());
   TomlFile file(print_settings(*first));
   auto second = load_settings({file.path(), {}, {}});

@@ -1,0 +1,31 @@
+#pragma once
+// The subcommands: one file each, found through the table in main.cpp. Exit codes: 0 done, 1 it failed while running,
+// 2 what you gave me is wrong.
+#include <string>
+
+#include "conf/load.hpp"
+
+namespace troupe {
+
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitWrongInput = 2;
+
+// Prints "error: ..." on stderr and returns the exit code that goes with it.
+int report(const Error& error);
+
+int serve(const LoadedSettings& loaded);
+
+struct GenerateArguments {
+  std::string prompt;
+  std::string system;            // a system message; empty: the template's own
+  bool raw = false;              // the prompt as it is, without the chat template
+  std::uint32_t max_tokens = 0;  // 0: as many as the context allows
+  float temperature = 0.0F;
+  std::uint64_t seed = 0;
+};
+int generate(const LoadedSettings& loaded, const GenerateArguments& arguments);
+
+int check(const LoadedSettings& loaded);
+
+}  // namespace troupe

@@ -1,0 +1,35 @@
+#pragma once
+// What `serve` and `generate` have in common: a loaded model behind actors, made from the settings.
+#include <memory>
+
+#include "actors/actor_service.hpp"
+#include "actors/thread_plan.hpp"
+#include "conf/settings.hpp"
+#include "model/load_model.hpp"
+#include "runtime/metrics.hpp"
+#include "runtime/work_queue.hpp"
+
+namespace troupe {
+
+// Members end in reverse order: the service first, then what it uses.
+struct Engine {
+  ThreadPlan threads;
+  std::shared_ptr<Metrics> metrics;
+  std::unique_ptr<ModelCatalog> catalog;
+  MemoryPlan memory;
+  std::unique_ptr<ActorService> service;
+
+  const ModelCard& card() const { return catalog->cards().front(); }
+};
+
+// Loads with progress on stderr when somebody looks at it. kConfiguration, kModelFile: what was given is wrong.
+Result<std::unique_ptr<Engine>> start_engine(const Settings& settings);
+
+// How the settings bound a runner and what the process may use.
+HostLimits host_limits(const Settings& settings, std::uint32_t compute_threads);
+MemoryBudget memory_budget(const Settings& settings);
+
+// "weights 97 MiB, workspace 5 MiB, KV 1024 blocks of 16 tokens (16384 tokens, 200 MiB), context 8192"
+std::string describe(const MemoryPlan& plan);
+
+}  // namespace troupe

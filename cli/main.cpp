@@ -1,0 +1,92 @@
+// troupe: serve a model, ask it from the terminal, check a configuration. Help is meant to teach: see `troupe --help`.
+#include <algorithm>
+#include <cstdio>
+
+#include "cli/commands.hpp"
+#include "cli/flags.hpp"
+#include "cli/process.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace troupe {
+
+int report(const Error& error) {
+  std::fprintf(stderr, "error: %s\n", error.message.c_str());
+  bool is_input = error.code == ErrorCode::kConfiguration || error.code == ErrorCode::kModelFile ||
+                  error.code == ErrorCode::kInvalidRequest || error.code == ErrorCode::kContextLengthExceeded;
+  return is_input ? kExitWrongInput : kExitFailed;
+}
+
+namespace {
+
+constexpr const char* kAbout =
+    "Troupe serves large language models: the same request gives the same bits, whatever the batch, the threads or the "
+    "instruction set.";
+constexpr const char* kExamples =
+    "examples:\n"
+    "  troupe serve --model models/SmolLM2-135M-Instruct.Q4_1.gguf\n"
+    "  troupe generate --model models/SmolLM2-135M-Instruct.Q4_1.gguf \"Why is the sky blue?\"\n"
+    "  troupe check --config server.toml          validate a file and print what is in force\n"
+    "  troupe check --model file.gguf             validate a model without serving it\n"
+    "  TROUPE_SERVER_PORT=9000 troupe serve ...   every setting is also a variable and a TOML key\n"
+    "exit codes: 0 done, 1 failed while running, 2 what you gave is wrong";
+
+int run(int argc, char** argv) {
+  CLI::App app(kAbout, "troupe");
+  app.footer(kExamples);
+  app.set_version_flag("--version", "troupe " TROUPE_VERSION);
+  app.require_subcommand(1);
+
+  KnobFlags serve_flags, generate_flags, check_flags;
+  CLI::App* serve_command = app.add_subcommand("serve", "serve a model over HTTP (OpenAI's API) and WebSocket");
+  serve_flags.add_to(*serve_command);
+
+  GenerateArguments arguments;
+  CLI::App* generate_command = app.add_subcommand("generate", "answer one prompt here in the terminal, streamed");
+  generate_command->add_option("prompt", arguments.prompt, "what to ask")->required();
+  generate_command->add_option("--system", arguments.system, "a system message");
+  generate_command->add_flag("--raw", arguments.raw, "complete the prompt as it is, without the chat template");
+  generate_command->add_option("--max-tokens,-n", arguments.max_tokens,
+                               "at most so many tokens [to the context's end]");
+  generate_command->add_option("--temperature", arguments.temperature, "0 is greedy")
+      ->check(CLI::Range(0.0, 2.0))
+      ->capture_default_str();
+  generate_command->add_option("--seed", arguments.seed, "of the sampling")->capture_default_str();
+  generate_flags.add_to(*generate_command);
+
+  CLI::App* check_command = app.add_subcommand("check", "validate a configuration and a model without serving");
+  check_flags.add_to(*check_command);
+
+  auto is_command = [&](const std::string& name) {
+    auto commands = app.get_subcommands({});
+    return std::any_of(commands.begin(), commands.end(),
+                       [&](const CLI::App* command) { return command->get_name() == name; });
+  };
+  if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1]))
+    return report({ErrorCode::kConfiguration,
+                   "unknown command \"" + std::string(argv[1]) + "\" (serve, generate or check)", "", 0});
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    int code = app.exit(error);
+    return code == 0 ? kExitDone : kExitWrongInput;
+  }
+  const KnobFlags& flags = *serve_command ? serve_flags : *generate_command ? generate_flags : check_flags;
+  auto loaded = flags.load();
+  if (!loaded) return report(loaded.error());
+  if (*serve_command) return serve(*loaded);
+  if (*generate_command) return generate(*loaded, arguments);
+  return check(*loaded);
+}
+
+}  // namespace
+}  // namespace troupe
+
+int main(int argc, char** argv) {
+  try {
+    return troupe::run(argc, argv);
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "error: %s\n", failure.what());
+    return troupe::kExitFailed;
+  }
+}
