@@ -26,7 +26,7 @@
 namespace troupe {
 namespace {
 
-constexpr std::size_t kMessagesPerTurn = 30;              // then a worker takes the next actor: a backlog starves nobody
+constexpr std::size_t kMessagesPerTurn = 30;  // then a worker takes the next actor: a backlog starves nobody
 constexpr std::chrono::milliseconds kCancelLimit{1'000};  // for cancelled requests to end
 
 // The framework's settings stand here and nowhere else: no file and no command line is read.
@@ -60,7 +60,8 @@ SchedulerLimits within(SchedulerLimits limits, const RunnerInfo& runner) {
   limits.step_tokens_max = std::min(limits.step_tokens_max, runner.tokens_max);
   limits.prefill_chunk_max = std::min(limits.prefill_chunk_max, limits.step_tokens_max);
   // A sequence must fit the context and, alone, all the blocks there are.
-  std::uint64_t positions = std::min<std::uint64_t>(runner.context_length, std::uint64_t{runner.blocks_total} * kBlockSize);
+  std::uint64_t positions =
+      std::min<std::uint64_t>(runner.context_length, std::uint64_t{runner.blocks_total} * kBlockSize);
   limits.context_length = static_cast<std::uint32_t>(std::min<std::uint64_t>(limits.context_length, positions));
   limits.steps_in_flight = std::clamp(limits.steps_in_flight, 1U, std::max(1U, runner.steps_in_flight));
   return limits;
@@ -185,9 +186,10 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   }
   auto slot = LiveSlot::take(state.env);
   if (!slot) {
-    return refuse(Error{ErrorCode::kQueueFull,
-                        std::to_string(env.options.requests_max) + " requests are being served; there is no room for more",
-                        "", retry_after_s()});
+    return refuse(
+        Error{ErrorCode::kQueueFull,
+              std::to_string(env.options.requests_max) + " requests are being served; there is no room for more", "",
+              retry_after_s()});
   }
   if (env.status.draining.load()) {  // since the first look; whoever waits for emptiness may have seen this slot
     slot.reset();

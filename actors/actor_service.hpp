@@ -36,8 +36,8 @@ struct ActorServiceOptions {
                                             // that kills the executor costs 3
   std::chrono::seconds death_window{60};
 
-  bool detached = true;              // batcher and executor have threads of their own; off in tests
-  std::uint32_t actor_threads = 1;   // of all other actors
+  bool detached = true;             // batcher and executor have threads of their own; off in tests
+  std::uint32_t actor_threads = 1;  // of all other actors
 };
 
 class ActorService final : public InferenceService {

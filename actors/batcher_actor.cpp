@@ -99,6 +99,7 @@ class Batcher final : public ActorLogic {
 
   void step_done(const StepDone& message) {
     if (message.executor != executor_number_ || flights_.empty()) return;
+    if (message.result.step != flights_.front().step) return;
     SteadyTime now = env_->now();
     env_->progress.end(ProgressStage::kExecutor, now);
     env_->status.steps_completed.fetch_add(1, std::memory_order_relaxed);

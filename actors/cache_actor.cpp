@@ -112,7 +112,7 @@ class Cache final : public ActorLogic {
   caf::event_based_actor* self_;
   const ServiceEnvPtr env_;
   MemoryResultStore store_;
-  std::unordered_map<ResultKey, Flight, KeyHash> flights_;   // at most one for each live request
+  std::unordered_map<ResultKey, Flight, KeyHash> flights_;  // at most one for each live request
   std::unordered_map<caf::actor_id, ResultKey> led_by_;
   std::size_t followers_ = 0;  // of all flights, at most followers_max
 };

@@ -57,7 +57,8 @@ class Executor final : public ActorLogic {
     Flight& flight = flights_[submitted_++ % kFlightsMax];
     flight.plan = plan;
     flight.batcher = caf::actor_cast<caf::actor>(self_->current_sender());
-    runner_->submit(std::move(plan), [&flight](const Result<StepResult>& result) { flight.executor->done(flight, result); });
+    runner_->submit(std::move(plan),
+                    [&flight](const Result<StepResult>& result) { flight.executor->done(flight, result); });
   }
 
   // On any thread, perhaps while the actor ends. The slot is free before the batcher hears of it.
@@ -66,6 +67,7 @@ class Executor final : public ActorLogic {
     caf::actor batcher = std::move(flight.batcher);
     Status fits = result.ok() ? check_result(*plan, *result, info_) : Status(result.error());
     plan.reset();
+    if (broken_) return;  // what comes after an error would leave a gap in the steps
     if (fits) {
       caf::anon_send(batcher, StepDone{number_, *result});
     } else if (!broken_.exchange(true)) {

@@ -11,5 +11,4 @@ namespace troupe {
 // may name them ("<|im_start|>"), which text from a user may not.
 Result<std::vector<TokenId>> prompt_tokens(const TextCodec& codec, const PromptInput& prompt, bool add_special);
 
-
 }  // namespace troupe

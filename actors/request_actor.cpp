@@ -1,8 +1,8 @@
 #include "actors/request_actor.hpp"
 
+#include <caf/actor_cast.hpp>
 #include <caf/event_based_actor.hpp>
-
-#include <array>
+#include <caf/send.hpp>
 
 #include "actors/answer_text.hpp"
 #include "actors/messages.hpp"
@@ -67,8 +67,10 @@ class RequestLogic final : public ActorLogic {
     phase_ = Phase::kTokenizing;
     if (auto* tokens = std::get_if<std::vector<TokenId>>(&request_.prompt)) return tokenized(std::move(*tokens));
     auto prompt = std::make_shared<const PromptInput>(std::move(request_.prompt));
-    bool taken = post_text_job(env_, bytes_of(*prompt), [env = env_, me = caf::actor(self_), prompt] {
-      caf::anon_send(me, Tokenized{prompt_tokens(*env->options.codec, *prompt, true)});
+    bool taken = post_text_job(env_, bytes_of(*prompt), [env = env_, me = self_->address(), prompt] {
+      if (auto alive = caf::actor_cast<caf::actor>(me)) {  // else the client has left: no work for nobody
+        caf::anon_send(alive, Tokenized{prompt_tokens(*env->options.codec, *prompt, true)});
+      }
     });
     if (!taken) fail(text_queue_full(*env_));
   }
@@ -178,8 +180,10 @@ class RequestLogic final : public ActorLogic {
     if (phase_ != Phase::kRunning || message.epoch != wiring_.epoch) return;
     SequenceEvent& event = message.event;
     switch (event.kind) {
-      case SequenceEvent::Kind::kScheduled: return scheduled(event);
-      case SequenceEvent::Kind::kToken: return token(event);
+      case SequenceEvent::Kind::kScheduled:
+        return scheduled(event);
+      case SequenceEvent::Kind::kToken:
+        return token(event);
       case SequenceEvent::Kind::kFinished: {
         in_batcher_ = false;
         last_event_at_ = event.at;

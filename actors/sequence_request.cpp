@@ -62,9 +62,8 @@ Result<SequenceRequest> sequence_request(const Request& request, std::vector<Tok
   if (Status ok = check_length(request, prompt.size(), model); !ok) return ok.error();
   SequenceRequest sequence;
   sequence.id = request.id;
-  sequence.max_tokens = request.stop.max_tokens > 0
-                            ? request.stop.max_tokens
-                            : model.context_length - static_cast<std::uint32_t>(prompt.size());
+  sequence.max_tokens = request.stop.max_tokens > 0 ? request.stop.max_tokens
+                                                    : model.context_length - static_cast<std::uint32_t>(prompt.size());
   sequence.prompt = std::move(prompt);
   sequence.sampling = request.sampling;
   sequence.choice = request.choice;

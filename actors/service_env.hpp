@@ -10,9 +10,9 @@
 namespace troupe {
 
 struct ServiceStatus {
-  std::atomic<std::uint32_t> live = 0;              // request actors
+  std::atomic<std::uint32_t> live = 0;  // request actors
   std::atomic<bool> draining = false;
-  std::atomic<int> failed_stage = -1;               // a ProgressStage once the supervisor has given up
+  std::atomic<int> failed_stage = -1;  // a ProgressStage once the supervisor has given up
   std::atomic<std::uint32_t> retry_after_s = 1;
   std::atomic<std::uint64_t> steps_started = 0;
   std::atomic<std::uint64_t> steps_completed = 0;

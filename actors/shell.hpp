@@ -14,8 +14,8 @@ namespace troupe {
 class ActorLogic {
  public:
   virtual ~ActorLogic() = default;
-  virtual caf::behavior behavior() = 0;          // called once, at the start
-  virtual void down(const caf::down_msg&) {}     // a monitored actor ended
+  virtual caf::behavior behavior() = 0;       // called once, at the start
+  virtual void down(const caf::down_msg&) {}  // a monitored actor ended
 };
 
 using MakeLogic = std::function<std::unique_ptr<ActorLogic>(caf::event_based_actor* self)>;

@@ -18,7 +18,8 @@ Status check_row(const StepRow& asked, const RowResult& row, const StepResult& r
     if (!is_token(result.top[row.top.begin + i].token, info)) return broken("has an alternative that is no token");
   }
   switch (row.outcome) {
-    case RowOutcome::kNotFinite: return {};
+    case RowOutcome::kNotFinite:
+      return {};
     case RowOutcome::kNoToken:
       if (asked.sampling == kNoIndex) return {};
       return broken("lacks a token that was asked for");

@@ -95,9 +95,8 @@ caf::scheduler::test_coordinator& ActorBench::coordinator() {
 
 Wiring ActorBench::wiring() {
   auto found = std::make_shared<Wiring>();
-  spawn_actor(*system_, "probe", false, [this, found](caf::event_based_actor* self) {
-    return std::make_unique<Probe>(self, supervisor, found);
-  });
+  spawn_actor(*system_, "probe", false,
+              [this, found](caf::event_based_actor* self) { return std::make_unique<Probe>(self, supervisor, found); });
   run_until([&] { return found->epoch > 0; });
   return *found;
 }

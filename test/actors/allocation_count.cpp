@@ -1,8 +1,8 @@
 #include "test/actors/allocation_count.hpp"
 
+#include <malloc.h>
 #include <atomic>
 #include <cstdlib>
-#include <malloc.h>
 #include <new>
 
 namespace {

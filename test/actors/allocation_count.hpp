@@ -5,7 +5,7 @@
 
 namespace troupe::test {
 
-std::uint64_t allocations();   // so far, all threads
-std::int64_t bytes_held();     // now
+std::uint64_t allocations();  // so far, all threads
+std::int64_t bytes_held();    // now
 
 }  // namespace troupe::test

@@ -181,7 +181,8 @@ TEST_CASE("request times add up to the whole") {
 
 TEST_CASE("prompt tokens come from text, ids or a conversation") {
   ByteCodec codec;
-  CHECK(*prompt_tokens(codec, std::string("a<|end|>"), true) == std::vector<TokenId>{97, 60, 124, 101, 110, 100, 124, 62});
+  CHECK(*prompt_tokens(codec, std::string("a<|end|>"), true) ==
+        std::vector<TokenId>{97, 60, 124, 101, 110, 100, 124, 62});
   CHECK(*prompt_tokens(codec, std::vector<TokenId>{5, 6}, true) == std::vector<TokenId>{5, 6});
   ChatPrompt chat;
   chat.messages = {{"user", "a", ""}};

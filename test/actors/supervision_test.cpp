@@ -10,6 +10,23 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// Fails the first of two steps in flight and answers the second all the same, as a device with a queue may.
+class GapRunner final : public StepRunner {
+ public:
+  explicit GapRunner(ScriptedOptions options) : inner_(std::move(options)) {}
+  const RunnerInfo& info() const override { return inner_.info(); }
+  void submit(std::shared_ptr<const StepPlan> plan, Done done) override {
+    held_.emplace_back(inner_.compute(*plan), std::move(done));
+    if (held_.size() < 2) return;
+    held_[0].second(Error{ErrorCode::kInternal, "lost", "", 0});
+    held_[1].second(held_[1].first);
+  }
+
+ private:
+  ScriptedRunner inner_;
+  std::vector<std::pair<Result<StepResult>, Done>> held_;
+};
+
 std::vector<ActorBench::Live> submit_eight(ActorBench& bench, std::uint32_t max_tokens) {
   std::vector<ActorBench::Live> live;
   for (int i = 0; i < 8; ++i) live.push_back(bench.submit(bench.request("prompt " + std::to_string(i), max_tokens)));
@@ -44,6 +61,22 @@ TEST_CASE("R082, D2, contract 8: 8 streams survive an executor that is killed at
   CHECK(bench.runner.control->runners() == 2);
   CHECK(bench.env->metrics().executor_restarts.value() == 1);
   CHECK(bench.blocks_in_use() == 0);
+}
+
+TEST_CASE("a result that comes after the error of the step before it is not believed") {
+  ScriptedOptions options;
+  options.info.steps_in_flight = 2;
+  ActorBench bench(options);
+  auto runners = std::make_shared<int>(0);
+  bench.env->options.new_runner = [options, runners]() -> std::unique_ptr<StepRunner> {
+    if (++*runners == 1) return std::make_unique<GapRunner>(options);
+    return std::make_unique<ScriptedRunner>(options);
+  };
+  bench.start();
+  auto live = submit_eight(bench, 10);
+  bench.run();
+  check_exact(live, 10);
+  CHECK(*runners == 2);
 }
 
 TEST_CASE("D2: 8 streams survive a batcher that is killed twice, token by token") {

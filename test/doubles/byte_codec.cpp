@@ -84,7 +84,8 @@ class NaiveStopFilter final : public StopFilter {
 
 }  // namespace
 
-Result<std::vector<TokenId>> ByteCodec::tokenize(std::string_view text, bool /*add_special*/, bool parse_special) const {
+Result<std::vector<TokenId>> ByteCodec::tokenize(std::string_view text, bool /*add_special*/,
+                                                 bool parse_special) const {
   std::vector<TokenId> tokens;
   for (std::size_t at = 0; at < text.size();) {
     auto special = std::find_if(kSpecials.begin(), kSpecials.end(), [&](std::string_view name) {

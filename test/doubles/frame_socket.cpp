@@ -1,7 +1,7 @@
 #include "test/doubles/frame_socket.hpp"
 
-#include <cerrno>
 #include <sys/socket.h>
+#include <cerrno>
 
 namespace troupe::test {
 namespace {

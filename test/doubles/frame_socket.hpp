@@ -9,7 +9,7 @@ namespace troupe::test {
 
 inline constexpr std::uint32_t kFrameMax = 64U << 20;  // bytes; a longer one is an error
 
-bool write_frame(int socket, std::span<const std::uint8_t> bytes);       // false: the other end is gone
-std::optional<std::vector<std::uint8_t>> read_frame(int socket);         // nothing: likewise
+bool write_frame(int socket, std::span<const std::uint8_t> bytes);  // false: the other end is gone
+std::optional<std::vector<std::uint8_t>> read_frame(int socket);    // nothing: likewise
 
 }  // namespace troupe::test

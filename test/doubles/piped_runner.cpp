@@ -1,13 +1,13 @@
 #include "test/doubles/piped_runner.hpp"
 
-#include <cstdlib>
 #include <signal.h>
 #include <spawn.h>
-#include <stdexcept>
-#include <string>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
 
 #include "test/doubles/frame_socket.hpp"
 

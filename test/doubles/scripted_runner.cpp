@@ -1,12 +1,12 @@
 #include "test/doubles/scripted_runner.hpp"
 
+#include <unistd.h>
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <unistd.h>
 
 #include "test/doubles/byte_codec.hpp"
 
@@ -86,7 +86,8 @@ ScriptedFault ScriptedControl::fault_of(const StepPlan& plan) {
   if (std::uint64_t every = every_; every > 0 && step % every == 0) return every_fault_;
   if (step == at_step_) return at_step_fault_;
   TokenId poison = poison_;
-  if (poison >= 0 && std::find(plan.tokens.begin(), plan.tokens.end(), poison) != plan.tokens.end()) return poison_fault_;
+  if (poison >= 0 && std::find(plan.tokens.begin(), plan.tokens.end(), poison) != plan.tokens.end())
+    return poison_fault_;
   return ScriptedFault::kNone;
 }
 

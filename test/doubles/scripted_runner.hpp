@@ -54,7 +54,7 @@ class ScriptedControl {
   // Every step whose number is a multiple of `every` goes wrong; 0: none any more.
   void fault_every(std::uint64_t every, ScriptedFault fault);
 
-  void release();                  // stalled ones go on; no more stalls
+  void release();  // stalled ones go on; no more stalls
   bool wait_for_stall(std::chrono::milliseconds limit);
 
   std::uint64_t steps() const { return steps_; }      // begun
@@ -82,8 +82,8 @@ class ScriptedControl {
 struct ScriptedOptions {
   RunnerInfo info{"scripted", "scripted-1", 256, 32, 512, 1024, 260, 1};
   ScriptedRule rule;
-  bool own_thread = false;                  // computes out of band, as a device does
-  std::chrono::microseconds step_time{0};   // slept per step
+  bool own_thread = false;                 // computes out of band, as a device does
+  std::chrono::microseconds step_time{0};  // slept per step
   std::shared_ptr<ScriptedControl> control = std::make_shared<ScriptedControl>();
 };
 
