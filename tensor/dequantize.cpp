@@ -13,7 +13,9 @@ std::uint16_t load_u16(const std::byte* bytes) {
   std::memcpy(&value, bytes, sizeof value);
   return value;
 }
-std::uint32_t byte_at(const std::byte* bytes, std::size_t index) { return std::to_integer<std::uint32_t>(bytes[index]); }
+std::uint32_t byte_at(const std::byte* bytes, std::size_t index) {
+  return std::to_integer<std::uint32_t>(bytes[index]);
+}
 int signed_at(const std::byte* bytes, std::size_t index) { return static_cast<std::int8_t>(byte_at(bytes, index)); }
 
 }  // namespace

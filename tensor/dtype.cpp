@@ -39,11 +39,14 @@ const BlockFormat& format_of(DType type) {
 Result<std::uint64_t> row_bytes(DType type, std::uint64_t elements) {
   const BlockFormat& format = format_of(type);
   if (elements % format.block_elements != 0) {
-    return Error{ErrorCode::kModelFile, "a row of " + std::to_string(elements) + " values is no whole number of " +
-                                            format.name + " blocks of " + std::to_string(format.block_elements), "", 0};
+    return Error{ErrorCode::kModelFile,
+                 "a row of " + std::to_string(elements) + " values is no whole number of " + format.name +
+                     " blocks of " + std::to_string(format.block_elements),
+                 "", 0};
   }
   const auto bytes = checked_multiply(elements / format.block_elements, format.block_bytes);
-  if (!bytes) return Error{ErrorCode::kModelFile, "a row of " + std::to_string(elements) + " values is too long", "", 0};
+  if (!bytes)
+    return Error{ErrorCode::kModelFile, "a row of " + std::to_string(elements) + " values is too long", "", 0};
   return *bytes;
 }
 

@@ -21,8 +21,8 @@ std::byte* map_aligned(std::size_t bytes) {
   void* start = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (start == MAP_FAILED) return nullptr;
   auto* const begin = static_cast<std::byte*>(start);
-  const std::size_t skew = round_up(reinterpret_cast<std::uintptr_t>(begin), kHugePage) -
-                           reinterpret_cast<std::uintptr_t>(begin);
+  const std::size_t skew =
+      round_up(reinterpret_cast<std::uintptr_t>(begin), kHugePage) - reinterpret_cast<std::uintptr_t>(begin);
   if (skew > 0) munmap(begin, skew);
   munmap(begin + skew + bytes, kHugePage - skew);
   madvise(begin + skew, bytes, MADV_HUGEPAGE);  // refused: ordinary pages

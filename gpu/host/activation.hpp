@@ -12,11 +12,11 @@ inline constexpr std::uint32_t kBlockK = 32;    // values that share a scale
 // 32 columns of 8 tokens. A slot beyond the step's tokens is never read.
 struct alignas(64) ActivationBlock {
   std::int8_t q[kTokenTile][kBlockK];
-  float scale[kTokenTile];                     // d
-  float scaled_sum[kTokenTile];                // d * f32(sum of q): meets the minimum of Q4_1
-  std::int32_t minus_8_sum[kTokenTile];        // zero points of unsigned weights, ready as start values of integer
-  std::int32_t minus_128_sum[kTokenTile];      //   sums: -8 and -128 times the sum of q,
-  std::int32_t minus_128_sum_low[kTokenTile];  //   and the latter over columns 0..15 and
+  float scale[kTokenTile];                      // d
+  float scaled_sum[kTokenTile];                 // d * f32(sum of q): meets the minimum of Q4_1
+  std::int32_t minus_8_sum[kTokenTile];         // zero points of unsigned weights, ready as start values of integer
+  std::int32_t minus_128_sum[kTokenTile];       //   sums: -8 and -128 times the sum of q,
+  std::int32_t minus_128_sum_low[kTokenTile];   //   and the latter over columns 0..15 and
   std::int32_t minus_128_sum_high[kTokenTile];  //  16..31
 };
 static_assert(sizeof(ActivationBlock) == 448);

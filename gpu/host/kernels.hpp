@@ -2,8 +2,8 @@
 // The host's arithmetic, canon "q8" of numerics version TX1: one table of kernels for each instruction set. All tables
 // compute the same bits; kernels_portable.cpp is the definition to read, the others equal it by memcmp. A result
 // depends only on the values named in the rule: never on which tiles, tokens or threads it was computed with.
-// Rule numbers are those of gpu/README.md. Inputs are finite; buffers of floats are aligned to 64 bytes and their rows
-// padded to whole 16s (gemm writes the padding).
+// Rule numbers are those of gpu/host/numerics.md. Inputs are finite; buffers of floats are aligned to 64 bytes and
+// their rows padded to whole 16s (gemm writes the padding).
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -40,13 +40,13 @@ struct QueryRow {
   std::uint32_t position = 0;      // attends to 0 .. position
 };
 struct AttentionTask {
-  const QueryRow* rows = nullptr;  // [count]
-  std::uint32_t count = 0;         // 1 .. kQueryRowsMax
-  std::uint32_t head_dim = 0;      // multiple of 16, <= kHeadDimMax
-  std::uint32_t rope_dims = 0;     // even, <= head_dim
-  float score_scale = 0.0F;        // c of rule 10, from score_scale()
-  const std::byte* pages = nullptr;  // the page of block 0 of this layer and kv head
-  std::size_t block_bytes = 0;       // from one block's page to the next block's
+  const QueryRow* rows = nullptr;         // [count]
+  std::uint32_t count = 0;                // 1 .. kQueryRowsMax
+  std::uint32_t head_dim = 0;             // multiple of 16, <= kHeadDimMax
+  std::uint32_t rope_dims = 0;            // even, <= head_dim
+  float score_scale = 0.0F;               // c of rule 10, from score_scale()
+  const std::byte* pages = nullptr;       // the page of block 0 of this layer and kv head
+  std::size_t block_bytes = 0;            // from one block's page to the next block's
   const std::uint32_t* blocks = nullptr;  // block table: [position / 16 + 1]
 };
 

@@ -8,7 +8,6 @@
 #include "gpu/host/simd/gemm.inc"
 
 namespace troupe {
-const HostKernels kAvx2Kernels = {"avx2",        rmsnorm, rmsnorm_quantize, quantize,  gemm,
-                                    silu_mul_rows, rope,    hadamard,         append_kv, attention,
-                                    max_logit,     exp2_of};
+const HostKernels kAvx2Kernels = {"avx2", rmsnorm,  rmsnorm_quantize, quantize,  gemm,      silu_mul_rows,
+                                  rope,   hadamard, append_kv,        attention, max_logit, exp2_of};
 }  // namespace troupe

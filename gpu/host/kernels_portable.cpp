@@ -1,4 +1,4 @@
-// The definition of the canon "q8", version TX1, in code to be read. Rule numbers are those of gpu/README.md.
+// The definition of the canon "q8", version TX1, in code to be read. Rule numbers are those of gpu/host/numerics.md.
 // Integers may be summed in any order; floats only in the order written here.
 #include <cstring>
 
@@ -150,8 +150,12 @@ void gemm(const PackedMatrix& w, std::uint32_t tile_begin, std::uint32_t tile_en
     float* y = out.y + token * out.stride;
     for (std::uint32_t row = tile_begin * kTileRows; row < tile_end * kTileRows; ++row) {
       switch (out.epilogue) {
-        case Epilogue::kStore: y[row] = dot(row); break;
-        case Epilogue::kAdd: y[row] = y[row] + dot(row); break;
+        case Epilogue::kStore:
+          y[row] = dot(row);
+          break;
+        case Epilogue::kAdd:
+          y[row] = y[row] + dot(row);
+          break;
         case Epilogue::kSiluMul:
           if (row / kTileRows % 2 == 0) {
             const std::uint32_t column = row / (2 * kTileRows) * kTileRows + row % kTileRows;
@@ -325,8 +329,7 @@ void exp2_of(const float* x, std::uint32_t n, float* y) {
 
 }  // namespace
 
-const HostKernels kPortableKernels = {"portable",    rmsnorm, rmsnorm_quantize, quantize,  gemm,
-                                      silu_mul_rows, rope,    hadamard,         append_kv, attention,
-                                      max_logit,     exp2_of};
+const HostKernels kPortableKernels = {"portable", rmsnorm,  rmsnorm_quantize, quantize,  gemm,      silu_mul_rows,
+                                      rope,       hadamard, append_kv,        attention, max_logit, exp2_of};
 
 }  // namespace troupe

@@ -145,13 +145,17 @@ bool pack_floats(const std::byte* row, std::uint32_t columns, std::byte* tile, s
 
 PackedFormat packed_format_of(DType type) {
   switch (type) {
-    case DType::kQ4_0: return PackedFormat::kQ4_0;
-    case DType::kQ4_1: return PackedFormat::kQ4_1;
-    case DType::kQ8_0: return PackedFormat::kQ8_0;
+    case DType::kQ4_0:
+      return PackedFormat::kQ4_0;
+    case DType::kQ4_1:
+      return PackedFormat::kQ4_1;
+    case DType::kQ8_0:
+      return PackedFormat::kQ8_0;
     case DType::kQ6_K:
     case DType::kF32:
     case DType::kF16:
-    case DType::kBF16: return PackedFormat::kS8;
+    case DType::kBF16:
+      return PackedFormat::kS8;
   }
   TROUPE_CHECK(false, "a DType without a packed format");
   return PackedFormat::kS8;
@@ -159,13 +163,20 @@ PackedFormat packed_format_of(DType type) {
 
 PackRow pack_row_of(DType type) {
   switch (type) {
-    case DType::kQ4_0: return pack_q4_0;
-    case DType::kQ4_1: return pack_q4_1;
-    case DType::kQ8_0: return pack_q8_0;
-    case DType::kQ6_K: return pack_q6_k;
-    case DType::kF32: return pack_floats<DType::kF32>;
-    case DType::kF16: return pack_floats<DType::kF16>;
-    case DType::kBF16: return pack_floats<DType::kBF16>;
+    case DType::kQ4_0:
+      return pack_q4_0;
+    case DType::kQ4_1:
+      return pack_q4_1;
+    case DType::kQ8_0:
+      return pack_q8_0;
+    case DType::kQ6_K:
+      return pack_q6_k;
+    case DType::kF32:
+      return pack_floats<DType::kF32>;
+    case DType::kF16:
+      return pack_floats<DType::kF16>;
+    case DType::kBF16:
+      return pack_floats<DType::kBF16>;
   }
   TROUPE_CHECK(false, "a DType that cannot be packed");
   return nullptr;

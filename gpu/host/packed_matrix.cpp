@@ -11,9 +11,11 @@ Result<PackedMatrix> pack_matrix(DType type, std::uint32_t columns, std::span<co
                                  Arena& arena) {
   const BlockFormat& format = format_of(type);
   if (columns == 0 || columns % 32 != 0 || columns % format.block_elements != 0) {
-    return Error{ErrorCode::kModelFile, std::string("a ") + format.name + " matrix of " + std::to_string(columns) +
-                                            " columns cannot be packed: columns come in blocks of " +
-                                            std::to_string(format.block_elements < 32 ? 32 : format.block_elements), "", 0};
+    return Error{ErrorCode::kModelFile,
+                 std::string("a ") + format.name + " matrix of " + std::to_string(columns) +
+                     " columns cannot be packed: columns come in blocks of " +
+                     std::to_string(format.block_elements < 32 ? 32 : format.block_elements),
+                 "", 0};
   }
   if (rows.empty() || rows.size() > 0xFFFFFFFFU - kTileRows) {
     return Error{ErrorCode::kModelFile, "a matrix of " + std::to_string(rows.size()) + " rows cannot be packed", "", 0};
@@ -37,8 +39,10 @@ Result<PackedMatrix> pack_matrix(DType type, std::uint32_t columns, std::span<co
     const auto at = static_cast<std::uint32_t>(row % kTileRows);
     if (rows[row] == nullptr) continue;
     if (!pack_row(rows[row], columns, tile, at)) {
-      return Error{ErrorCode::kModelFile, std::string("a scale in row ") + std::to_string(row) + " of a " +
-                                              format.name + " matrix is not finite", "", 0};
+      return Error{
+          ErrorCode::kModelFile,
+          std::string("a scale in row ") + std::to_string(row) + " of a " + format.name + " matrix is not finite", "",
+          0};
     }
   }
   // Padding (rows of nullptr, rows of the last tile, the last 32 columns when they are no whole super-block) stays the

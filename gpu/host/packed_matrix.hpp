@@ -29,10 +29,14 @@ enum class PackedFormat : std::uint8_t { kQ4_0, kQ4_1, kQ8_0, kS8 };
 
 constexpr std::uint32_t super_block_bytes(PackedFormat format) {
   switch (format) {
-    case PackedFormat::kQ4_0: return 576;
-    case PackedFormat::kQ4_1: return 640;
-    case PackedFormat::kQ8_0: return 1088;
-    case PackedFormat::kS8: return 1280;
+    case PackedFormat::kQ4_0:
+      return 576;
+    case PackedFormat::kQ4_1:
+      return 640;
+    case PackedFormat::kQ8_0:
+      return 1088;
+    case PackedFormat::kS8:
+      return 1280;
   }
   return 0;
 }
@@ -40,11 +44,11 @@ constexpr std::uint32_t super_block_bytes(PackedFormat format) {
 // A view: the bytes belong to the arena they were packed into. Copy freely.
 struct PackedMatrix {
   PackedFormat format = PackedFormat::kQ4_0;
-  std::uint32_t rows = 0;          // output values; padded with zero rows to tiles * 16
-  std::uint32_t columns = 0;       // input values, a multiple of 32; padded with zeros to super_blocks * 64
-  std::uint32_t tiles = 0;         // of 16 rows
-  std::uint32_t super_blocks = 0;  // of 64 columns, in one tile
-  std::size_t tile_bytes = 0;      // super_blocks * super_block_bytes(format)
+  std::uint32_t rows = 0;           // output values; padded with zero rows to tiles * 16
+  std::uint32_t columns = 0;        // input values, a multiple of 32; padded with zeros to super_blocks * 64
+  std::uint32_t tiles = 0;          // of 16 rows
+  std::uint32_t super_blocks = 0;   // of 64 columns, in one tile
+  std::size_t tile_bytes = 0;       // super_blocks * super_block_bytes(format)
   const std::byte* data = nullptr;  // [tiles][tile_bytes], aligned to 64
 };
 

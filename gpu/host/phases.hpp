@@ -36,10 +36,10 @@ void linear(const Host& host, const PackedMatrix& w, const ActivationBlock* x, s
             const GemmOutput& out);
 
 struct AttentionShape {
-  std::uint32_t heads = 0;     // a multiple of kv_heads
+  std::uint32_t heads = 0;  // a multiple of kv_heads
   std::uint32_t kv_heads = 0;
-  std::uint32_t head_dim = 0;  // multiple of 16, <= 256
-  float score_scale = 0.0F;    // score_scale(head_dim)
+  std::uint32_t head_dim = 0;       // multiple of 16, <= 256
+  float score_scale = 0.0F;         // score_scale(head_dim)
   const RopeTable* rope = nullptr;  // nullptr: none
 };
 
@@ -47,8 +47,8 @@ struct AttentionShape {
 struct SequenceRows {
   std::uint32_t first_row = 0;
   std::uint32_t rows = 0;
-  std::uint32_t position = 0;              // of the first row
-  const std::uint32_t* blocks = nullptr;   // block table up to the last row's position; must outlive the plan's use
+  std::uint32_t position = 0;             // of the first row
+  const std::uint32_t* blocks = nullptr;  // block table up to the last row's position; must outlive the plan's use
 };
 
 // What rows attend to, worked out once a step and used by every layer. reserve() at load time, so that build()

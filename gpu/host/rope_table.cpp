@@ -42,10 +42,10 @@ struct SinCos {
 SinCos exact_sin_cos(double angle) {
   constexpr double kHalfPiHead = 0x1.921fb544p+0;
   constexpr double kHalfPiTail = 0x1.0b4611a626331p-34;
-  constexpr double kSin[] = {1.0 / 6,           1.0 / 120,          1.0 / 5040,           1.0 / 362880,
-                             1.0 / 39916800,    1.0 / 6227020800.0, 1.0 / 1307674368000.0};
-  constexpr double kCos[] = {1.0 / 2,         1.0 / 24,        1.0 / 720,           1.0 / 40320,
-                             1.0 / 3628800,   1.0 / 479001600, 1.0 / 87178291200.0, 1.0 / 20922789888000.0};
+  constexpr double kSin[] = {1.0 / 6,        1.0 / 120,          1.0 / 5040,           1.0 / 362880,
+                             1.0 / 39916800, 1.0 / 6227020800.0, 1.0 / 1307674368000.0};
+  constexpr double kCos[] = {1.0 / 2,       1.0 / 24,        1.0 / 720,           1.0 / 40320,
+                             1.0 / 3628800, 1.0 / 479001600, 1.0 / 87178291200.0, 1.0 / 20922789888000.0};
   const auto quarter = static_cast<std::int64_t>(angle * 0.6366197723675814 + 0.5);
   const double k = static_cast<double>(quarter);
   const double r = (angle - k * kHalfPiHead) - k * kHalfPiTail;
@@ -57,10 +57,14 @@ SinCos exact_sin_cos(double angle) {
   const double sin = r - r * z * sin_series;
   const double cos = 1.0 - z * cos_series;
   switch (quarter & 3) {
-    case 0: return {sin, cos};
-    case 1: return {cos, -sin};
-    case 2: return {-sin, -cos};
-    default: return {-cos, sin};
+    case 0:
+      return {sin, cos};
+    case 1:
+      return {cos, -sin};
+    case 2:
+      return {-sin, -cos};
+    default:
+      return {-cos, sin};
   }
 }
 

@@ -10,12 +10,12 @@
 namespace troupe {
 
 struct RopeParameters {
-  std::uint32_t positions = 0;       // the model's context length
-  std::uint32_t dims = 0;            // rotated dimensions of a head, even
-  double base = 10000.0;             // rope_theta
-  double linear_factor = 1.0;        // position interpolation: frequencies are divided by it
-  double magnitude = 1.0;            // multiplies cos and sin (yarn, longrope)
-  std::span<const float> divisors;   // rope_freqs.weight [dims/2]: divide the frequencies; empty: none
+  std::uint32_t positions = 0;      // the model's context length
+  std::uint32_t dims = 0;           // rotated dimensions of a head, even
+  double base = 10000.0;            // rope_theta
+  double linear_factor = 1.0;       // position interpolation: frequencies are divided by it
+  double magnitude = 1.0;           // multiplies cos and sin (yarn, longrope)
+  std::span<const float> divisors;  // rope_freqs.weight [dims/2]: divide the frequencies; empty: none
 };
 
 class RopeTable {

@@ -18,8 +18,8 @@ std::span<const Candidate> candidates() {
 #if defined(__x86_64__)
   static const std::array all = {
       Candidate{kPortableKernels, true},
-      Candidate{kAvx2Kernels, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                                  __builtin_cpu_supports("f16c")},
+      Candidate{kAvx2Kernels,
+                __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")},
       Candidate{kAvx512Kernels, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                                     __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma") &&
@@ -44,8 +44,8 @@ Result<const HostKernels*> select_kernels(std::string_view forced) {
     available += candidate.kernels.name;
   }
   if (forced.empty()) return best;
-  return Error{ErrorCode::kConfiguration,
-               "TROUPE_ISA is '" + std::string(forced) + "'; this CPU has: " + available, "", 0};
+  return Error{ErrorCode::kConfiguration, "TROUPE_ISA is '" + std::string(forced) + "'; this CPU has: " + available, "",
+               0};
 }
 
 Result<const HostKernels*> select_kernels_from_environment() {

@@ -42,9 +42,9 @@ class Patience {
 };
 
 constexpr std::uint64_t next_of(std::uint64_t state) { return state & 0xFFFF; }
-constexpr std::uint64_t tiles_of(std::uint64_t state) { return state >> 16 & 0xFFFF; }
-constexpr std::uint64_t first_state(std::uint64_t generation, std::uint64_t tiles) {
-  return generation << 32 | tiles << 16;
+constexpr std::uint64_t end_of(std::uint64_t state) { return state >> 16 & 0xFFFF; }
+constexpr std::uint64_t first_state(std::uint64_t generation, std::uint64_t begin, std::uint64_t end) {
+  return generation << 32 | end << 16 | begin;
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ void set_canon_float_environment() {
 #endif
 }
 
-ThreadPool::ThreadPool(std::uint32_t threads, std::string name) : threads_(threads) {
+ThreadPool::ThreadPool(std::uint32_t threads, std::string name) : threads_(threads), shares_(threads) {
   TROUPE_CHECK(threads >= 1, "a pool has at least the thread that calls it");
   workers_.reserve(threads - 1);
   for (std::uint32_t thread = 1; thread < threads; ++thread) {
@@ -87,31 +87,42 @@ void ThreadPool::run_tiles(std::uint32_t tiles, void* context, Call call) {
     for (std::uint32_t tile = 0; tile < tiles; ++tile) call(context, tile, 0);
     return;
   }
-  // Nobody can be inside the generation before: all its tiles are done.
-  context_.store(context, std::memory_order_relaxed);
-  call_.store(call, std::memory_order_relaxed);
+  // Nobody holds a tile of the generation before: all are done.
   finished_.store(0, std::memory_order_relaxed);
-  const std::uint64_t generation = (state_.load(std::memory_order_relaxed) >> 32) + 1;
-  state_.store(first_state(generation, tiles), std::memory_order_release);
-  work_on_tiles(0);
+  ++generation_;
+  for (std::uint32_t thread = threads_; thread-- > 0;) {
+    const std::uint32_t begin = tiles * thread / threads_;
+    const std::uint32_t end = tiles * (thread + 1) / threads_;
+    shares_[thread].call = call;
+    shares_[thread].context = context;
+    shares_[thread].state.store(first_state(generation_, begin, end), std::memory_order_release);
+  }
+  work_on_shares(0);
   Patience patience;
   while (finished_.load(std::memory_order_acquire) != tiles) patience.wait();
 }
 
-bool ThreadPool::work_on_tiles(std::uint32_t thread) {
+void ThreadPool::work_on_shares(std::uint32_t thread) {
   std::uint32_t done = 0;
-  std::uint64_t state = state_.load(std::memory_order_acquire);
-  while (next_of(state) < tiles_of(state)) {
-    // While a tile of this generation is unclaimed its job stays: if the claim succeeds, these two belonged to it.
-    void* const context = context_.load(std::memory_order_relaxed);
-    const Call call = call_.load(std::memory_order_relaxed);
-    if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
-    call(context, static_cast<std::uint32_t>(next_of(state)), thread);
-    finished_.fetch_add(1, std::memory_order_release);
+  for (std::uint32_t i = 0; i < threads_; ++i) done += work_on_share(shares_[(thread + i) % threads_], thread);
+  // Once for all of them: this line is everybody's. The next generation cannot begin before.
+  if (done > 0) finished_.fetch_add(done, std::memory_order_release);
+}
+
+// A tile is claimed by advancing `next` with a compare-exchange of the whole state, so a latecomer of an older
+// generation can never take a tile of this one.
+std::uint32_t ThreadPool::work_on_share(Share& share, std::uint32_t thread) {
+  std::uint32_t done = 0;
+  std::uint64_t state = share.state.load(std::memory_order_acquire);
+  while (next_of(state) < end_of(state)) {
+    if (!share.state.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
+      continue;
+    }
+    share.call(share.context, static_cast<std::uint32_t>(next_of(state)), thread);
     ++done;
-    state = state_.load(std::memory_order_acquire);
+    state = share.state.load(std::memory_order_acquire);
   }
-  return done > 0;
+  return done;
 }
 
 void ThreadPool::work(std::uint32_t thread, const std::string& name) {
@@ -119,10 +130,15 @@ void ThreadPool::work(std::uint32_t thread, const std::string& name) {
   set_canon_float_environment();
   Patience patience;
   SteadyClock::time_point idle_since;
-  std::uint32_t idle_phase = 1;  // the even phase whose idle time is being measured
+  std::uint32_t idle_phase = 1;        // the even phase whose idle time is being measured
+  std::uint64_t seen = 0;              // generation of the last run this thread took part in
+  const Share& own = shares_[thread];  // the only line an idle thread reads in a loop: it is in nobody's way
   while (!stop_.load(std::memory_order_acquire)) {
     const std::uint32_t phase = phase_.load(std::memory_order_acquire);
-    if (work_on_tiles(thread)) {
+    const std::uint64_t generation = own.state.load(std::memory_order_acquire) >> 32;
+    if (generation != seen) {
+      seen = generation;
+      work_on_shares(thread);
       patience = {};
       idle_phase = 1;
       continue;

@@ -1,8 +1,9 @@
 #pragma once
-// The compute threads of the host device. The caller is one of them: run() hands out tiles one by one to whoever is
-// free, the caller included, and returns when all are done. A thread the system has taken off its core delays
-// only the tile it holds. One of the two places with a lock-like thing: no allocation, and no system call inside a
-// step but the yield of a thread that has waited for kSpin.
+// The compute threads of the host device. The caller is one of them: run() gives every thread an equal share of the
+// tiles; who has finished its own takes from the others', and run() returns when all are done. A thread the system has
+// taken off its core delays only the tile it holds. A share is the same from run to run, so that threads find what they
+// wrote in their own caches. No allocation, no lock, and no system call inside a step but the yield of a thread that
+// has waited for kSpin.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -15,9 +16,9 @@ namespace troupe {
 
 class ThreadPool {
  public:
-  static constexpr std::uint32_t kTilesMax = 0xFFFF;                 // of one run
-  static constexpr std::chrono::microseconds kSpin{50};              // then a waiting thread yields its core
-  static constexpr std::chrono::microseconds kParkAfter{1000};       // after end_step: then it sleeps
+  static constexpr std::uint32_t kTilesMax = 0xFFFF;            // of one run
+  static constexpr std::chrono::microseconds kSpin{50};         // then a waiting thread yields its core
+  static constexpr std::chrono::microseconds kParkAfter{1000};  // after end_step: then it sleeps
 
   // threads >= 1; threads - 1 are started and called "<name>-1" and so on.
   explicit ThreadPool(std::uint32_t threads, std::string name = "compute");
@@ -47,17 +48,22 @@ class ThreadPool {
  private:
   using Call = void (*)(void* context, std::uint32_t tile, std::uint32_t thread) noexcept;
 
+  // A thread's share of a run, in one cache line: fetching a line another core has written is what a run costs most.
+  struct alignas(64) Share {
+    std::atomic<std::uint64_t> state{0};  // generation << 32 | end << 16 | next tile
+    // What to run; written before `state`, read only after a tile was claimed: until that tile is done they stay.
+    Call call = nullptr;
+    void* context = nullptr;
+  };
+
   void run_tiles(std::uint32_t tiles, void* context, Call call);
-  bool work_on_tiles(std::uint32_t thread);  // true when it ran at least one
+  void work_on_shares(std::uint32_t thread);                        // the own one, then the others'
+  std::uint32_t work_on_share(Share& share, std::uint32_t thread);  // returns the number of tiles it ran
   void work(std::uint32_t thread, const std::string& name);
 
   const std::uint32_t threads_;
-
-  // What is to be done: generation << 32 | tiles << 16 | next tile. A tile is claimed by advancing `next` with a
-  // compare-exchange, so a latecomer of an older generation can never take a tile of this one.
-  alignas(64) std::atomic<std::uint64_t> state_{0};
-  std::atomic<void*> context_{nullptr};
-  std::atomic<Call> call_{nullptr};
+  std::vector<Share> shares_;  // [threads]
+  std::uint32_t generation_ = 0;
   alignas(64) std::atomic<std::uint32_t> finished_{0};  // tiles of this generation that are done
   alignas(64) std::atomic<std::uint32_t> phase_{0};     // odd while in a step; +2 for every step; sleepers wait on it
   std::atomic<bool> stop_{false};

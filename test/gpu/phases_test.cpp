@@ -99,7 +99,8 @@ TEST_CASE("contract 2: layers give the same bits on every instruction set and nu
 TEST_CASE("a plan covers every head of every row once, and never leaves a page") {
   Random random(43);
   const std::vector<std::uint32_t> blocks(64, 0);
-  for (const auto& [heads, kv_heads] : std::map<std::uint32_t, std::uint32_t>{{9, 3}, {4, 4}, {14, 2}, {24, 2}, {8, 1}}) {
+  for (const auto& [heads, kv_heads] :
+       std::map<std::uint32_t, std::uint32_t>{{9, 3}, {4, 4}, {14, 2}, {24, 2}, {8, 1}}) {
     for (const std::uint32_t threads : {1U, 2U, 64U}) {
       CAPTURE(heads, kv_heads, threads);
       AttentionPlan plan({heads, kv_heads, 16, 1.0F, nullptr}, 200);

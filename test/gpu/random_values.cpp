@@ -8,9 +8,15 @@ namespace {
 void put_scale(std::byte* at, Random& random) {
   std::uint16_t half = 0;
   switch (random.below(8)) {
-    case 0: half = static_cast<std::uint16_t>(random.below(1024)); break;           // subnormal
-    case 1: half = static_cast<std::uint16_t>(0x8000U | random.below(2)); break;    // -0 or the smallest
-    default: half = f32_to_f16(random.bell() * 0.05F); break;
+    case 0:
+      half = static_cast<std::uint16_t>(random.below(1024));
+      break;  // subnormal
+    case 1:
+      half = static_cast<std::uint16_t>(0x8000U | random.below(2));
+      break;  // -0 or the smallest
+    default:
+      half = f32_to_f16(random.bell() * 0.05F);
+      break;
   }
   std::memcpy(at, &half, 2);
 }
@@ -35,11 +41,19 @@ RandomRows::RandomRows(DType type, std::uint32_t rows, std::uint32_t columns, Ra
         std::memcpy(block, &w, 2);
         break;
       }
-      case DType::kF16: put_scale(block, random); break;
-      case DType::kQ4_1: put_scale(block + 2, random), put_scale(block, random); break;
-      case DType::kQ6_K: put_scale(block + 208, random); break;
+      case DType::kF16:
+        put_scale(block, random);
+        break;
+      case DType::kQ4_1:
+        put_scale(block + 2, random), put_scale(block, random);
+        break;
+      case DType::kQ6_K:
+        put_scale(block + 208, random);
+        break;
       case DType::kQ4_0:
-      case DType::kQ8_0: put_scale(block, random); break;
+      case DType::kQ8_0:
+        put_scale(block, random);
+        break;
     }
   }
   for (std::uint32_t i = 0; i < rows; ++i) rows_.push_back(bytes_.data() + i * row);

@@ -33,23 +33,37 @@ inline constexpr Kind kKinds[] = {Kind::kOrdinary, Kind::kZeros, Kind::kMinusZer
 
 inline float value_of(Kind kind, Random& random) {
   switch (kind) {
-    case Kind::kOrdinary: return random.bell();
-    case Kind::kZeros: return 0.0F;
-    case Kind::kMinusZeros: return -0.0F;
-    case Kind::kEqual: return 0.37F;
-    case Kind::kSigns: return random.below(2) == 0 ? 1.0F : -1.0F;
-    case Kind::kTiny: return random.bell() * 1e-34F;
-    case Kind::kOutliers: return random.bell() * (random.below(20) == 0 ? 1e4F : 1.0F);
-    case Kind::kWild: break;
+    case Kind::kOrdinary:
+      return random.bell();
+    case Kind::kZeros:
+      return 0.0F;
+    case Kind::kMinusZeros:
+      return -0.0F;
+    case Kind::kEqual:
+      return 0.37F;
+    case Kind::kSigns:
+      return random.below(2) == 0 ? 1.0F : -1.0F;
+    case Kind::kTiny:
+      return random.bell() * 1e-34F;
+    case Kind::kOutliers:
+      return random.bell() * (random.below(20) == 0 ? 1e4F : 1.0F);
+    case Kind::kWild:
+      break;
   }
   const float x = random.bell();
   switch (random.below(8)) {
-    case 0: return 0.0F;
-    case 1: return -0.0F;
-    case 2: return x * 1e-30F;
-    case 3: return x * 1e4F;
-    case 4: return std::ldexp(x, -static_cast<int>(random.below(60)));
-    default: return x;
+    case 0:
+      return 0.0F;
+    case 1:
+      return -0.0F;
+    case 2:
+      return x * 1e-30F;
+    case 3:
+      return x * 1e4F;
+    case 4:
+      return std::ldexp(x, -static_cast<int>(random.below(60)));
+    default:
+      return x;
   }
 }
 

@@ -21,11 +21,11 @@ TEST_CASE("the portable fma rounds once") {
   for (int i = 0; i < 400000; ++i) {
     float v[3];
     for (float& x : v) x = std::ldexp(random.bell(), static_cast<int>(random.below(80)) - 40);
-    if (i % 3 == 0) v[2] = -(v[0] * v[1]);                         // cancels
-    if (i % 5 == 0) v[2] = std::ldexp(v[0] * v[1], 24);            // half of the last place
-    if (i % 7 == 0) v[2] = std::ldexp(v[2], -60);                  // sticky
-    if (i % 11 == 0) v[0] = std::ldexp(v[0], -120);                // subnormal results
-    const float expected = std::fma(v[0], v[1], v[2]);  // glibc's, correctly rounded
+    if (i % 3 == 0) v[2] = -(v[0] * v[1]);               // cancels
+    if (i % 5 == 0) v[2] = std::ldexp(v[0] * v[1], 24);  // half of the last place
+    if (i % 7 == 0) v[2] = std::ldexp(v[2], -60);        // sticky
+    if (i % 11 == 0) v[0] = std::ldexp(v[0], -120);      // subnormal results
+    const float expected = std::fma(v[0], v[1], v[2]);   // glibc's, correctly rounded
     const float actual = portable::fma(v[0], v[1], v[2]);
     if (std::memcmp(&expected, &actual, 4) != 0) FAIL(v[0] << " * " << v[1] << " + " << v[2]);
     ++compared;

@@ -27,19 +27,19 @@ TEST_CASE("a half is sign, exponent and fraction as IEEE 754 says") {
 }
 
 TEST_CASE("rounding to half goes to the nearest, ties to even") {
-  CHECK(f32_to_f16(1.0F + 0x1p-11F) == 0x3C00);              // a tie: down to even
-  CHECK(f32_to_f16(1.0F + 3 * 0x1p-11F) == 0x3C02);          // a tie: up to even
-  CHECK(f32_to_f16(1.0F + 0x1p-11F + 0x1p-20F) == 0x3C01);   // just above the tie
-  CHECK(f32_to_f16(0x1p-25F) == 0x0000);                     // a tie between 0 and the smallest
+  CHECK(f32_to_f16(1.0F + 0x1p-11F) == 0x3C00);             // a tie: down to even
+  CHECK(f32_to_f16(1.0F + 3 * 0x1p-11F) == 0x3C02);         // a tie: up to even
+  CHECK(f32_to_f16(1.0F + 0x1p-11F + 0x1p-20F) == 0x3C01);  // just above the tie
+  CHECK(f32_to_f16(0x1p-25F) == 0x0000);                    // a tie between 0 and the smallest
   CHECK(f32_to_f16(3 * 0x1p-25F) == 0x0002);
   CHECK(f32_to_f16(-0x1p-24F) == 0x8001);
-  CHECK(f32_to_f16(0x1.ff8p-15F) == 0x03FF);                 // the largest subnormal
-  CHECK(f32_to_f16(0x1.ffcp-15F) == 0x0400);                 // a tie: up to the smallest normal
+  CHECK(f32_to_f16(0x1.ff8p-15F) == 0x03FF);  // the largest subnormal
+  CHECK(f32_to_f16(0x1.ffcp-15F) == 0x0400);  // a tie: up to the smallest normal
   CHECK(f32_to_f16(65519.0F) == 0x7BFF);
   CHECK(f32_to_f16(65520.0F) == 0x7C00);
   CHECK(f32_to_f16(-std::numeric_limits<float>::infinity()) == 0xFC00);
   CHECK(std::isnan(f16_to_f32(f32_to_f16(std::numeric_limits<float>::quiet_NaN()))));
-  CHECK(f32_to_f16(0.0123F) == 0x224C);                      // half(0.0123) = 0x224C
+  CHECK(f32_to_f16(0.0123F) == 0x224C);  // half(0.0123) = 0x224C
 }
 
 TEST_CASE("rounding to bfloat16 goes to the nearest, ties to even") {
