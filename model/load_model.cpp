@@ -55,7 +55,7 @@ Result<Checked> check(const std::string& path, const HostLimits& limits, const M
   auto spec = read_tokenizer_spec(metadata, hyper.vocab_size);
   if (!spec) return spec.error();
   auto codec = make_text_codec(std::move(*spec));
-  if (!codec) return load_error("tokenizer", codec.error().message);
+  if (!codec) return codec.error();
 
   ModelCard& card = checked.model.card;
   card.name = std::filesystem::path(path).stem().string();

@@ -10,8 +10,10 @@ constexpr const char* kPrefix = "tokenizer.ggml.";
 // Stores a value or keeps the first error.
 template <class T, class Target>
 void store(Result<T> value, Target& target, Status& status) {
-  if (value) target = std::move(*value);
-  else if (status) status = value.error();
+  if (value)
+    target = std::move(*value);
+  else if (status)
+    status = value.error();
 }
 
 void read_id(const Metadata& metadata, const char* name, std::uint32_t vocab_size, std::optional<std::uint32_t>& target,
@@ -19,8 +21,10 @@ void read_id(const Metadata& metadata, const char* name, std::uint32_t vocab_siz
   std::string key = std::string(kPrefix) + name;
   if (!metadata.has(key)) return;
   auto id = metadata.count(key, 0, vocab_size - 1);
-  if (id) target = static_cast<std::uint32_t>(*id);
-  else if (status) status = id.error();
+  if (id)
+    target = static_cast<std::uint32_t>(*id);
+  else if (status)
+    status = id.error();
 }
 
 Status check_length(const char* name, std::size_t size, std::uint32_t vocab_size) {

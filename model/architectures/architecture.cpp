@@ -17,7 +17,8 @@ Result<ModelDescription> describe_model(const Metadata& metadata, const TensorTa
   auto shards = metadata.count("split.count", 0, 65535, 0);
   if (!shards) return shards.error();
   if (*shards > 1)
-    return load_error("split.count", "is one of " + std::to_string(*shards) + " files; models in several files are not supported");
+    return load_error("split.count",
+                      "is one of " + std::to_string(*shards) + " files; models in several files are not supported");
   auto name = metadata.text("general.architecture");
   if (!name) return name.error();
   std::string known;
@@ -25,7 +26,8 @@ Result<ModelDescription> describe_model(const Metadata& metadata, const TensorTa
     if (*name == architecture.name) return architecture.describe(metadata, tensors);
     known += (known.empty() ? "" : ", ") + std::string(architecture.name);
   }
-  return load_error("general.architecture", "is \"" + printable(*name) + "\", which is not supported (known: " + known + ")");
+  return load_error("general.architecture",
+                    "is \"" + printable(*name) + "\", which is not supported (known: " + known + ")");
 }
 
 }  // namespace troupe

@@ -77,8 +77,9 @@ void read_heads(Reader& reader, HyperParameters& p) {
                  "heads of " + std::to_string(p.head_dim) + " values are not supported; multiples of " +
                      std::to_string(kHeadDimStep) + " up to " + std::to_string(kHeadDimMax) + " are");
   std::uint32_t value_length = reader.count("attention.value_length", 1, kHeadDimMax, p.head_dim);
-  reader.require(value_length == p.head_dim, "attention.value_length",
-                 "is " + std::to_string(value_length) + "; only key_length, " + std::to_string(p.head_dim) + ", is supported");
+  reader.require(
+      value_length == p.head_dim, "attention.value_length",
+      "is " + std::to_string(value_length) + "; only key_length, " + std::to_string(p.head_dim) + ", is supported");
 }
 
 void read_rope(Reader& reader, HyperParameters& p) {
@@ -112,11 +113,13 @@ Result<HyperParameters> read_hyper_parameters(const Metadata& metadata, const st
                  "is " + std::to_string(p.intermediate_size) + "; it must be a multiple of " + std::to_string(kBlockK));
   read_heads(reader, p);
   double eps = reader.real("attention.layer_norm_rms_epsilon");
-  reader.require(eps > 0.0 && eps < 1.0, "attention.layer_norm_rms_epsilon", "is " + number_text(eps) + "; it must be within 0 and 1");
+  reader.require(eps > 0.0 && eps < 1.0, "attention.layer_norm_rms_epsilon",
+                 "is " + number_text(eps) + "; it must be within 0 and 1");
   p.rms_norm_eps = static_cast<float>(eps);
   read_rope(reader, p);
   p.attention_scale = reader.real("attention.scale", 0.0);
-  reader.require(p.attention_scale >= 0.0 && p.attention_scale <= 1e3, "attention.scale", "is " + number_text(p.attention_scale));
+  reader.require(p.attention_scale >= 0.0 && p.attention_scale <= 1e3, "attention.scale",
+                 "is " + number_text(p.attention_scale));
   // Positions beyond a sliding window would have to be masked; within it the window changes nothing.
   std::uint32_t window = reader.count("attention.sliding_window", 0, kContextMax, 0);
   if (window > 0 && window < p.context_length) p.context_length = window;

@@ -9,19 +9,19 @@
 namespace troupe {
 
 struct HyperParameters {
-  std::string architecture;                  // "llama"
-  std::uint32_t context_length = 0;          // positions the model was trained for
-  std::uint32_t hidden_size = 0;             // a multiple of 32
+  std::string architecture;          // "llama"
+  std::uint32_t context_length = 0;  // positions the model was trained for
+  std::uint32_t hidden_size = 0;     // a multiple of 32
   std::uint32_t num_hidden_layers = 0;
-  std::uint32_t intermediate_size = 0;       // a multiple of 32
-  std::uint32_t num_attention_heads = 0;     // a multiple of num_key_value_heads
+  std::uint32_t intermediate_size = 0;    // a multiple of 32
+  std::uint32_t num_attention_heads = 0;  // a multiple of num_key_value_heads
   std::uint32_t num_key_value_heads = 0;
-  std::uint32_t head_dim = 0;                // a multiple of 16, at most 256
-  std::uint32_t vocab_size = 0;              // rows of token_embd: set by the builder
-  float rms_norm_eps = 0.0F;                 // (0, 1)
-  double rope_theta = 10000.0;               // >= 1
-  double rope_linear_factor = 1.0;           // frequencies are divided by it
-  double attention_scale = 0.0;              // 0: 1 / sqrt(head_dim)
+  std::uint32_t head_dim = 0;       // a multiple of 16, at most 256
+  std::uint32_t vocab_size = 0;     // rows of token_embd: set by the builder
+  float rms_norm_eps = 0.0F;        // (0, 1)
+  double rope_theta = 10000.0;      // >= 1
+  double rope_linear_factor = 1.0;  // frequencies are divided by it
+  double attention_scale = 0.0;     // 0: 1 / sqrt(head_dim)
 };
 
 // Keys are "<architecture>.context_length" and so on.

@@ -64,8 +64,8 @@ Result<ModelDescription> describe_llama(const Metadata& metadata, const TensorTa
   TensorLookup lookup(tensors);
   model.token_embd = lookup.matrix("token_embd.weight", hyper->hidden_size, *vocab_size);
   model.output_norm = lookup.vector("output_norm.weight", hyper->hidden_size);
-  model.output = lookup.has("output.weight") ? lookup.matrix("output.weight", hyper->hidden_size, *vocab_size)
-                                             : model.token_embd;
+  model.output =
+      lookup.has("output.weight") ? lookup.matrix("output.weight", hyper->hidden_size, *vocab_size) : model.token_embd;
   for (std::uint32_t layer = 0; layer < hyper->num_hidden_layers; ++layer)
     model.layers.push_back(find_layer(lookup, *hyper, layer));
   auto divisors = read_divisors(lookup, hyper->head_dim);

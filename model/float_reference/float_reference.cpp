@@ -63,8 +63,8 @@ FloatReference::FloatReference(const ModelDescription& model)
       output_norm_(vector_of(*model.output_norm)) {
   if (!model.is_tied()) output_ = read(*model.output);
   for (const LayerTensors& t : model.layers)
-    layers_.push_back({vector_of(*t.attn_norm), vector_of(*t.ffn_norm), read(*t.attn_q), read(*t.attn_k), read(*t.attn_v),
-                       read(*t.attn_output), read(*t.ffn_gate), read(*t.ffn_up), read(*t.ffn_down)});
+    layers_.push_back({vector_of(*t.attn_norm), vector_of(*t.ffn_norm), read(*t.attn_q), read(*t.attn_k),
+                       read(*t.attn_v), read(*t.attn_output), read(*t.ffn_gate), read(*t.ffn_up), read(*t.ffn_down)});
 }
 
 std::vector<float> FloatReference::rmsnorm(const std::vector<float>& x, const std::vector<float>& gain) const {
@@ -80,7 +80,8 @@ void FloatReference::rotate(std::vector<float>& heads) const {
   for (std::uint32_t p = 0; p < half; ++p) {
     double frequency = std::pow(hyper_.rope_theta, -2.0 * p / hyper_.head_dim) / hyper_.rope_linear_factor;
     if (!rope_divisors_.empty()) frequency /= static_cast<double>(rope_divisors_[p]);
-    float c = static_cast<float>(std::cos(position_ * frequency)), s = static_cast<float>(std::sin(position_ * frequency));
+    float c = static_cast<float>(std::cos(position_ * frequency)),
+          s = static_cast<float>(std::sin(position_ * frequency));
     bool adjacent = rope_pairs_ == RopePairs::kAdjacent;
     for (std::size_t head = 0; head < heads.size(); head += hyper_.head_dim) {
       float& first = heads[head + (adjacent ? 2 * p : p)];

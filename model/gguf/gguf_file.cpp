@@ -26,7 +26,8 @@ bool starts_with(std::string_view text, std::string_view lower_case) {
 std::string what_else(std::string_view text) {
   if (starts_with(text, "version https://git-lfs"))
     return "this is a Git LFS pointer, not the model itself (git lfs pull fetches it)";
-  if (starts_with(text, "<!doctype html") || starts_with(text, "<html")) return "this is an HTML page, not a model: the download failed";
+  if (starts_with(text, "<!doctype html") || starts_with(text, "<html"))
+    return "this is an HTML page, not a model: the download failed";
   if (text.substr(0, 2) == "PK") return "this is a zip archive or a PyTorch file, not a GGUF file";
   if (text.size() > 9 && text[8] == '{') return "this looks like a safetensors file; only GGUF is supported";
   return "this is not a GGUF file (its first bytes are \"" + printable(text.substr(0, 4)) + "\")";
@@ -58,7 +59,8 @@ Result<std::uint64_t> alignment_of(const Metadata& metadata) {
 
 Result<GgufContents> parse_gguf(std::span<const std::uint8_t> bytes) {
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (text.substr(0, 4) == "FUGG") return load_error("magic", "this file is big-endian; only little-endian is supported");
+  if (text.substr(0, 4) == "FUGG")
+    return load_error("magic", "this file is big-endian; only little-endian is supported");
   if (text.substr(0, 4) != "GGUF") return load_error("magic", what_else(text));
   Cursor cursor(bytes);
   std::span<const std::uint8_t> magic;

@@ -21,18 +21,29 @@ bool take_as(Cursor& cursor, MetadataValue& value) {
 bool take_number(Cursor& cursor, MetadataValue& value) {
   switch (value.type) {
     case ValueType::kU8:
-    case ValueType::kBool: return take_as<std::uint8_t, std::uint64_t>(cursor, value);
-    case ValueType::kI8: return take_as<std::int8_t, std::int64_t>(cursor, value);
-    case ValueType::kU16: return take_as<std::uint16_t, std::uint64_t>(cursor, value);
-    case ValueType::kI16: return take_as<std::int16_t, std::int64_t>(cursor, value);
-    case ValueType::kU32: return take_as<std::uint32_t, std::uint64_t>(cursor, value);
-    case ValueType::kI32: return take_as<std::int32_t, std::int64_t>(cursor, value);
-    case ValueType::kF32: return take_as<float, double>(cursor, value);
-    case ValueType::kU64: return take_as<std::uint64_t, std::uint64_t>(cursor, value);
-    case ValueType::kI64: return take_as<std::int64_t, std::int64_t>(cursor, value);
-    case ValueType::kF64: return take_as<double, double>(cursor, value);
+    case ValueType::kBool:
+      return take_as<std::uint8_t, std::uint64_t>(cursor, value);
+    case ValueType::kI8:
+      return take_as<std::int8_t, std::int64_t>(cursor, value);
+    case ValueType::kU16:
+      return take_as<std::uint16_t, std::uint64_t>(cursor, value);
+    case ValueType::kI16:
+      return take_as<std::int16_t, std::int64_t>(cursor, value);
+    case ValueType::kU32:
+      return take_as<std::uint32_t, std::uint64_t>(cursor, value);
+    case ValueType::kI32:
+      return take_as<std::int32_t, std::int64_t>(cursor, value);
+    case ValueType::kF32:
+      return take_as<float, double>(cursor, value);
+    case ValueType::kU64:
+      return take_as<std::uint64_t, std::uint64_t>(cursor, value);
+    case ValueType::kI64:
+      return take_as<std::int64_t, std::int64_t>(cursor, value);
+    case ValueType::kF64:
+      return take_as<double, double>(cursor, value);
     case ValueType::kString:
-    case ValueType::kArray: break;
+    case ValueType::kArray:
+      break;
   }
   return false;
 }

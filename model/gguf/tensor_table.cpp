@@ -29,7 +29,8 @@ Status parse_shape(Cursor& cursor, std::string_view name, GgufTensor& tensor) {
 Status parse_description(Cursor& cursor, std::string_view name, GgufTensor& tensor) {
   if (Status status = parse_shape(cursor, name, tensor); !status) return status;
   std::uint32_t type = 0;
-  if (!cursor.take(type) || !cursor.take(tensor.offset)) return load_error(name, "the file ends inside its description");
+  if (!cursor.take(type) || !cursor.take(tensor.offset))
+    return load_error(name, "the file ends inside its description");
   auto known = tensor_type(type);
   if (!known) return load_error(name, known.error().message);
   tensor.type = *known;
@@ -54,11 +55,12 @@ Status TensorTable::bind(std::span<const std::uint8_t> data, std::uint64_t align
   by_offset.reserve(tensors_.size());
   for (auto& [name, tensor] : tensors_) {
     if (tensor.offset % alignment != 0)
-      return load_error(name, "its data starts at " + std::to_string(tensor.offset) + ", which is no multiple of the alignment " +
-                                  std::to_string(alignment));
+      return load_error(name, "its data starts at " + std::to_string(tensor.offset) +
+                                  ", which is no multiple of the alignment " + std::to_string(alignment));
     if (tensor.offset > data.size() || tensor.byte_count > data.size() - tensor.offset)
-      return load_error(name, "needs " + std::to_string(tensor.byte_count) + " bytes at " + std::to_string(tensor.offset) +
-                                  "; the file has " + std::to_string(data.size()) + " bytes of tensor data (cut off?)");
+      return load_error(name, "needs " + std::to_string(tensor.byte_count) + " bytes at " +
+                                  std::to_string(tensor.offset) + "; the file has " + std::to_string(data.size()) +
+                                  " bytes of tensor data (cut off?)");
     tensor.bytes = std::as_bytes(data.subspan(tensor.offset, tensor.byte_count));
     by_offset.emplace_back(tensor.offset, name);
   }
@@ -73,9 +75,10 @@ Status TensorTable::bind(std::span<const std::uint8_t> data, std::uint64_t align
 
 Result<TensorTable> parse_tensor_table(Cursor& cursor, std::uint64_t count) {
   if (count > kTensorsMax || count > cursor.remaining() / kDescriptionBytesMin)
-    return load_error("n_tensors", "the header says " + std::to_string(count) + " tensors; at most " +
-                                       std::to_string(std::min(kTensorsMax, cursor.remaining() / kDescriptionBytesMin)) +
-                                       " can be in this file");
+    return load_error("n_tensors",
+                      "the header says " + std::to_string(count) + " tensors; at most " +
+                          std::to_string(std::min(kTensorsMax, cursor.remaining() / kDescriptionBytesMin)) +
+                          " can be in this file");
   TensorTable table;
   for (std::uint64_t i = 0; i < count; ++i) {
     std::string where = "tensor " + std::to_string(i);

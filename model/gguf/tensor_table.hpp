@@ -24,9 +24,9 @@ struct GgufTensor {
   // Fastest-varying first: [0] is the length of a row, the rest count rows. 1 beyond the tensor's dimensions.
   std::array<std::uint64_t, 4> shape = {1, 1, 1, 1};
   std::uint32_t dimensions = 1;
-  std::uint64_t offset = 0;              // from the start of the data section
+  std::uint64_t offset = 0;  // from the start of the data section
   std::uint64_t byte_count = 0;
-  std::span<const std::byte> bytes;      // byte_count long, in the file
+  std::span<const std::byte> bytes;  // byte_count long, in the file
 
   std::uint64_t rows() const { return shape[1] * shape[2] * shape[3]; }
   std::uint64_t row_bytes() const { return byte_count / rows(); }

@@ -63,7 +63,8 @@ void run_layer(const Forward& f, const AttentionPlan& plan, std::uint32_t index,
   std::uint32_t tokens = static_cast<std::uint32_t>(poisoned.size());
   std::uint32_t attention_width = static_cast<std::uint32_t>(w.shape.attention);
 
-  rmsnorm_quantize(f.host, {w.x, w.shape.hidden}, layer.attn_norm.data(), p.hidden_size, p.rms_norm_eps, tokens, w.activations);
+  rmsnorm_quantize(f.host, {w.x, w.shape.hidden}, layer.attn_norm.data(), p.hidden_size, p.rms_norm_eps, tokens,
+                   w.activations);
   run_fused(f, layer.qkv, tokens, w.qkv, w.shape.qkv);
   append_kv(f.host, plan, f.kv, index, w.qkv, w.shape.qkv);
   scrub_kv(f, plan, index, poisoned);
@@ -71,7 +72,8 @@ void run_layer(const Forward& f, const AttentionPlan& plan, std::uint32_t index,
   quantize(f.host, {w.attention, w.shape.attention}, attention_width, tokens, w.activations);
   linear(f.host, layer.o, w.activations, tokens, GemmOutput{w.x, w.shape.hidden, Epilogue::kAdd, nullptr});
 
-  rmsnorm_quantize(f.host, {w.x, w.shape.hidden}, layer.ffn_norm.data(), p.hidden_size, p.rms_norm_eps, tokens, w.activations);
+  rmsnorm_quantize(f.host, {w.x, w.shape.hidden}, layer.ffn_norm.data(), p.hidden_size, p.rms_norm_eps, tokens,
+                   w.activations);
   run_gate_up(f, layer.gate_up, tokens);
   quantize(f.host, {w.gate, w.shape.intermediate}, p.intermediate_size, tokens, w.activations);
   linear(f.host, layer.down, w.activations, tokens, GemmOutput{w.x, w.shape.hidden, Epilogue::kAdd, nullptr});

@@ -34,7 +34,8 @@ PackJob job_of(std::string name, const GgufTensor& tensor, RowPointers rows, Pac
 // Adds the jobs of a linear layer with several parts: one matrix when the types allow it.
 void fuse(const std::string& name, std::vector<std::pair<const GgufTensor*, RowPointers>> parts, FusedLinear& linear,
           std::vector<PackJob>& jobs) {
-  bool same = std::all_of(parts.begin(), parts.end(), [&](auto& part) { return part.first->type == parts[0].first->type; });
+  bool same =
+      std::all_of(parts.begin(), parts.end(), [&](auto& part) { return part.first->type == parts[0].first->type; });
   linear.parts.resize(same ? 1 : parts.size());
   std::uint32_t column = 0;
   for (std::size_t i = 1; same && i < parts.size(); ++i)
@@ -89,8 +90,10 @@ Status run_jobs(std::vector<PackJob>& jobs, HostModel& model, ThreadPool& pool, 
   pool.run(static_cast<std::uint32_t>(jobs.size()), [&](std::uint32_t tile, std::uint32_t thread) {
     PackJob& job = jobs[tile];
     auto packed = pack_matrix(job.type, job.columns, job.rows, model.arenas[thread]);
-    if (packed) *job.target = *packed;
-    else outcomes[tile] = load_error(job.name, packed.error().message);
+    if (packed)
+      *job.target = *packed;
+    else
+      outcomes[tile] = load_error(job.name, packed.error().message);
     std::uint64_t done = bytes_done.fetch_add(job.bytes) + job.bytes;
     if (thread == 0 && progress) progress(static_cast<double>(done) / static_cast<double>(bytes_total));
   });
@@ -128,7 +131,8 @@ Status copy_embeddings(const GgufTensor& tensor, HostModel& model) {
 
 }  // namespace
 
-Result<std::shared_ptr<const HostModel>> make_host_model(const ModelDescription& description, const TensorTable& tensors,
+Result<std::shared_ptr<const HostModel>> make_host_model(const ModelDescription& description,
+                                                         const TensorTable& tensors,
                                                          std::span<const std::uint8_t> header, std::uint32_t context,
                                                          ThreadPool& pool, const LoadProgress& progress) {
   auto model = std::make_shared<HostModel>();
@@ -138,8 +142,8 @@ Result<std::shared_ptr<const HostModel>> make_host_model(const ModelDescription&
   model->kv_layout = {p.num_hidden_layers, p.num_key_value_heads, p.head_dim};
   model->layers.resize(description.layers.size());
   model->score_scale = score_scale(p.head_dim, p.attention_scale);
-  auto rope = RopeTable::make({model->hyper.context_length, p.head_dim, p.rope_theta, p.rope_linear_factor, 1.0,
-                               description.rope_divisors});
+  auto rope = RopeTable::make(
+      {model->hyper.context_length, p.head_dim, p.rope_theta, p.rope_linear_factor, 1.0, description.rope_divisors});
   if (!rope) return rope.error();
   model->rope = std::move(*rope);
 

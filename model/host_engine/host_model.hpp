@@ -30,27 +30,27 @@ struct FusedLinear {
 
 struct HostLayer {
   std::vector<float> attn_norm;
-  FusedLinear qkv;       // q heads, k heads, v heads
+  FusedLinear qkv;  // q heads, k heads, v heads
   PackedMatrix o;
   std::vector<float> ffn_norm;
-  FusedLinear gate_up;   // one part: gate and up interleaved for Epilogue::kSiluMul; two: gate, up
+  FusedLinear gate_up;  // one part: gate and up interleaved for Epilogue::kSiluMul; two: gate, up
   PackedMatrix down;
 };
 
 struct HostModel {
-  HyperParameters hyper;         // context_length: positions this model was loaded for
+  HyperParameters hyper;  // context_length: positions this model was loaded for
   KvLayout kv_layout;
   std::vector<HostLayer> layers;
   std::vector<float> output_norm;
   PackedMatrix head;
   DType embedding_type = DType::kF32;
   std::size_t embedding_row_bytes = 0;
-  Storage embeddings;            // [vocab_size] rows in the file's own format
+  Storage embeddings;  // [vocab_size] rows in the file's own format
   RopeTable rope;
   float score_scale = 0.0F;
   std::uint64_t weights_bytes = 0;
-  std::string numerics_class;    // the same on every instruction set
-  std::vector<Arena> arenas;     // own what the packed matrices point at, one a loading thread
+  std::string numerics_class;  // the same on every instruction set
+  std::vector<Arena> arenas;   // own what the packed matrices point at, one a loading thread
 
   const std::byte* embedding(TokenId token) const {
     return embeddings.data() + static_cast<std::size_t>(token) * embedding_row_bytes;
@@ -62,7 +62,8 @@ using LoadProgress = std::function<void(double fraction)>;
 
 // Packs on all threads of `pool`. `context` is the number of positions to serve, at most the model's own.
 // `header` is everything of the file before the tensor data: it is part of the numerics class.
-Result<std::shared_ptr<const HostModel>> make_host_model(const ModelDescription& description, const TensorTable& tensors,
+Result<std::shared_ptr<const HostModel>> make_host_model(const ModelDescription& description,
+                                                         const TensorTable& tensors,
                                                          std::span<const std::uint8_t> header, std::uint32_t context,
                                                          ThreadPool& pool, const LoadProgress& progress = {});
 

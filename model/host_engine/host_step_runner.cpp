@@ -117,8 +117,10 @@ void HostStepRunner::gather(const StepPlan& plan) {
                           plan.blocks.data() + row.blocks.begin});
     from_previous_.push_back(row.from_previous ? previous_token(row.sequence) : -1);
     // Without a token of the step before the row fails; what is computed for it does not matter.
-    if (row.from_previous) tokens_.push_back(std::max(from_previous_.back(), 0));
-    else for (TokenId token : slice_of(plan.tokens, row.tokens)) tokens_.push_back(token);
+    if (row.from_previous)
+      tokens_.push_back(std::max(from_previous_.back(), 0));
+    else
+      for (TokenId token : slice_of(plan.tokens, row.tokens)) tokens_.push_back(token);
     if (row.sampling == kNoIndex) continue;
     sampling_rows_.push_back(i);
     head_rows_.push_back(static_cast<std::uint32_t>(tokens_.size()) - 1);

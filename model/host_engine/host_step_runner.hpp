@@ -19,8 +19,9 @@ namespace troupe {
 class HostStepRunner : public StepRunner {
  public:
   // `limits` as given to plan_memory, `kv_blocks` as it answered. kInternal when the memory is not there after all.
-  static Result<std::unique_ptr<HostStepRunner>> make(std::shared_ptr<const HostModel> model, const HostKernels& kernels,
-                                                      const HostLimits& limits, std::uint32_t kv_blocks);
+  static Result<std::unique_ptr<HostStepRunner>> make(std::shared_ptr<const HostModel> model,
+                                                      const HostKernels& kernels, const HostLimits& limits,
+                                                      std::uint32_t kv_blocks);
 
   const RunnerInfo& info() const override { return info_; }
   void submit(std::shared_ptr<const StepPlan> plan, Done done) override;

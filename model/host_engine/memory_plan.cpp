@@ -32,8 +32,8 @@ std::string mib(std::uint64_t bytes) { return std::to_string((bytes + (1U << 20)
 Error does_not_fit(const MemoryPlan& plan, std::uint64_t available, const std::string& would_fit) {
   return Error{ErrorCode::kConfiguration,
                "the model needs " + mib(plan.weights_bytes) + " for weights, " + mib(plan.workspace_bytes) +
-                   " of workspace and " + mib(plan.kv_bytes()) + " for K/V, " + mib(plan.total_bytes()) +
-                   " in all; " + mib(available) + " are available. " + would_fit,
+                   " of workspace and " + mib(plan.kv_bytes()) + " for K/V, " + mib(plan.total_bytes()) + " in all; " +
+                   mib(available) + " are available. " + would_fit,
                "", 0};
 }
 
@@ -62,7 +62,8 @@ Result<MemoryPlan> with_asked_kv(MemoryPlan plan, const MemoryBudget& budget) {
 
 Result<MemoryPlan> plan_memory(const ModelDescription& model, const HostLimits& limits, const MemoryBudget& budget) {
   MemoryPlan plan;
-  plan.context = limits.context == 0 ? model.hyper.context_length : std::min(limits.context, model.hyper.context_length);
+  plan.context =
+      limits.context == 0 ? model.hyper.context_length : std::min(limits.context, model.hyper.context_length);
   plan.weights_bytes = weights_bytes(model, plan.context);
   bool separate = std::any_of(model.layers.begin(), model.layers.end(),
                               [](const LayerTensors& t) { return t.ffn_gate->type != t.ffn_up->type; });
@@ -79,8 +80,8 @@ Result<MemoryPlan> plan_memory(const ModelDescription& model, const HostLimits& 
   std::uint64_t context_blocks = (plan.context + kBlockSize - 1) / kBlockSize;
   std::uint64_t left = budget.available_bytes - plan.weights_bytes - plan.workspace_bytes;
   std::uint64_t wanted = kContextsDefault * context_blocks * plan.kv_block_bytes;
-  plan.kv_blocks = std::max(kKvBlocksMin,
-                            blocks_of(std::min({wanted, left, budget.available_bytes / 4}), plan.kv_block_bytes));
+  plan.kv_blocks =
+      std::max(kKvBlocksMin, blocks_of(std::min({wanted, left, budget.available_bytes / 4}), plan.kv_block_bytes));
   return plan;
 }
 

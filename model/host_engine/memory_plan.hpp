@@ -10,9 +10,9 @@ namespace troupe {
 // What a runner is built for.
 struct HostLimits {
   std::uint32_t threads = 1;
-  std::uint32_t rows_max = 32;      // sequences of one step
-  std::uint32_t tokens_max = 512;   // new positions of one step, >= rows_max
-  std::uint32_t context = 0;        // positions of one sequence; 0: the model's own
+  std::uint32_t rows_max = 32;     // sequences of one step
+  std::uint32_t tokens_max = 512;  // new positions of one step, >= rows_max
+  std::uint32_t context = 0;       // positions of one sequence; 0: the model's own
   std::uint32_t steps_in_flight = 1;
 };
 
@@ -28,7 +28,7 @@ struct MemoryPlan {
   std::uint64_t workspace_bytes = 0;  // of one runner
   std::uint64_t kv_block_bytes = 0;   // kBlockSize tokens in all layers
   std::uint32_t kv_blocks = 0;
-  std::uint32_t context = 0;          // in effect
+  std::uint32_t context = 0;  // in effect
 
   std::uint64_t kv_bytes() const { return kv_block_bytes * kv_blocks; }
   std::uint64_t total_bytes() const { return weights_bytes + workspace_bytes + kv_bytes(); }

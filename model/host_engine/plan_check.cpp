@@ -42,7 +42,8 @@ const char* fault_of(const StepRow& row, const StepPlan& plan, const RunnerInfo&
 }
 
 Error fault(const StepPlan& plan, std::size_t row, const char* what) {
-  return Error{ErrorCode::kInternal, "step " + std::to_string(plan.step) + ", row " + std::to_string(row) + ": " + what, "", 0};
+  return Error{ErrorCode::kInternal, "step " + std::to_string(plan.step) + ", row " + std::to_string(row) + ": " + what,
+               "", 0};
 }
 
 }  // namespace

@@ -15,7 +15,9 @@ struct Sizes {
 };
 
 Sizes sizes_of(const WorkspaceShape& shape, const HostLimits& limits) {
-  auto floats = [](std::uint64_t rows, std::uint64_t width) { return round_up(rows * width * sizeof(float), kCacheLine); };
+  auto floats = [](std::uint64_t rows, std::uint64_t width) {
+    return round_up(rows * width * sizeof(float), kCacheLine);
+  };
   std::size_t widest = std::max({shape.hidden, shape.attention, shape.intermediate});
   std::uint64_t tokens = limits.tokens_max;
   return {floats(tokens, shape.hidden),

@@ -13,11 +13,11 @@ namespace troupe {
 // Widths of a model's activations, in floats.
 struct WorkspaceShape {
   std::size_t hidden = 0;
-  std::size_t qkv = 0;           // (heads + 2 * kv_heads) * head_dim
-  std::size_t attention = 0;     // heads * head_dim
+  std::size_t qkv = 0;        // (heads + 2 * kv_heads) * head_dim
+  std::size_t attention = 0;  // heads * head_dim
   std::size_t intermediate = 0;
-  std::size_t separate_up = 0;   // intermediate when a layer's gate and up have different types, else 0
-  std::size_t vocab = 0;         // padded to 16
+  std::size_t separate_up = 0;  // intermediate when a layer's gate and up have different types, else 0
+  std::size_t vocab = 0;        // padded to 16
   std::size_t vocab_size = 0;
 
   static WorkspaceShape of(const HyperParameters& hyper, bool separate_gate_up);

@@ -20,7 +20,8 @@ void Candidates::sort_through(std::size_t i) {
   std::size_t end = std::min(keys_.size(), std::max({kFirstRun, i + 1, 4 * sorted_}));
   auto begin = keys_.begin();
   if (end < keys_.size())
-    std::nth_element(begin + static_cast<std::ptrdiff_t>(sorted_), begin + static_cast<std::ptrdiff_t>(end), keys_.end());
+    std::nth_element(begin + static_cast<std::ptrdiff_t>(sorted_), begin + static_cast<std::ptrdiff_t>(end),
+                     keys_.end());
   std::sort(begin + static_cast<std::ptrdiff_t>(sorted_), begin + static_cast<std::ptrdiff_t>(end));
   sorted_ = end;
 }

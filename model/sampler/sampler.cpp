@@ -97,7 +97,8 @@ void Sampler::report(std::span<const float> logits, std::int32_t alternatives, S
     return static_cast<float>((static_cast<double>(logits[token]) - static_cast<double>(max)) - log_sum);
   };
   sampled.logprob = logprob(sampled.token);
-  std::size_t room = std::min({static_cast<std::size_t>(alternatives), std::size_t{kTopTokensMax}, top.size(), logits.size()});
+  std::size_t room =
+      std::min({static_cast<std::size_t>(alternatives), std::size_t{kTopTokensMax}, top.size(), logits.size()});
   // The best `room` so far, by logit descending; an equal one further right stays behind. `logprob` holds logits first.
   std::size_t count = 0;
   for (std::size_t token = 0; token < logits.size() && room > 0; ++token) {

@@ -11,8 +11,8 @@
 
 namespace troupe {
 
-inline constexpr std::uint32_t kTopTokensMax = 20;      // alternatives a row may ask for
-inline constexpr float kTemperatureMin = 1e-5F;         // below it sampling is greedy
+inline constexpr std::uint32_t kTopTokensMax = 20;  // alternatives a row may ask for
+inline constexpr float kTemperatureMin = 1e-5F;     // below it sampling is greedy
 
 struct Sampled {
   RowOutcome outcome = RowOutcome::kNotFinite;  // also when every token is banned

@@ -10,10 +10,10 @@ namespace {
 // A sequence on its way.
 struct Running {
   const TestSequence* request;
-  std::vector<TokenId> tokens;          // prompt and output
+  std::vector<TokenId> tokens;  // prompt and output
   std::vector<std::uint32_t> blocks;
-  std::uint32_t computed = 0;           // positions whose K/V is in the blocks
-  std::uint64_t sampled_in_step = 0;    // the step that drew the last token
+  std::uint32_t computed = 0;         // positions whose K/V is in the blocks
+  std::uint64_t sampled_in_step = 0;  // the step that drew the last token
 
   explicit Running(const TestSequence& sequence) : request(&sequence), tokens(sequence.prompt) {}
   std::size_t emitted() const { return tokens.size() - request->prompt.size(); }
@@ -33,7 +33,8 @@ std::vector<TokenHistory> history_of(const std::vector<TokenId>& prompt, std::sp
 }
 
 // The row's sampling for the next token; `known` output tokens are in the history.
-std::uint32_t add_sampling(StepPlan& plan, const TestSequence& sequence, std::span<const TokenId> output, std::size_t known) {
+std::uint32_t add_sampling(StepPlan& plan, const TestSequence& sequence, std::span<const TokenId> output,
+                           std::size_t known) {
   RowSampling how = sequence.how;
   how.position = static_cast<std::uint32_t>(output.size());
   if (has_penalties(how)) {
@@ -78,8 +79,13 @@ class Pool {
 
 class Mixer {
  public:
-  Mixer(const MakeRunner& make_runner, const std::vector<TestSequence>& sequences, const Record& record, std::uint64_t seed)
-      : make_runner_(make_runner), record_(record), random_(seed), runner_(make_runner()), pool_(runner_->info().blocks_total, random_) {
+  Mixer(const MakeRunner& make_runner, const std::vector<TestSequence>& sequences, const Record& record,
+        std::uint64_t seed)
+      : make_runner_(make_runner),
+        record_(record),
+        random_(seed),
+        runner_(make_runner()),
+        pool_(runner_->info().blocks_total, random_) {
     for (const TestSequence& sequence : sequences) sequences_.emplace_back(sequence);
     chunk_max_ = 1 + below(40);
     at_once_max_ = 1 + below(runner_->info().rows_max);
@@ -126,7 +132,8 @@ class Mixer {
       std::size_t limit = std::min<std::size_t>(other.computed, sequence.tokens.size() - 1) / kBlockSize;
       for (std::size_t block = 0; block < limit; ++block) {
         auto begin = static_cast<std::ptrdiff_t>(block * kBlockSize), end = begin + kBlockSize;
-        if (!std::equal(sequence.tokens.begin() + begin, sequence.tokens.begin() + end, other.tokens.begin() + begin)) break;
+        if (!std::equal(sequence.tokens.begin() + begin, sequence.tokens.begin() + end, other.tokens.begin() + begin))
+          break;
         sequence.blocks.push_back(pool_.share(other.blocks[block]));
         sequence.computed += kBlockSize;
         ++comparison_.shared_blocks;
@@ -153,14 +160,18 @@ class Mixer {
     plan.tokens.insert(plan.tokens.end(), begin, begin + count);
     bool is_end = count == left;
     std::span<const TokenId> output = std::span(sequence.tokens).subspan(sequence.request->prompt.size());
-    bool hand_over = is_end && count == 1 && sequence.sampled_in_step != 0 && sequence.sampled_in_step + 1 == plan.step && below(2) == 0;
+    bool hand_over = is_end && count == 1 && sequence.sampled_in_step != 0 &&
+                     sequence.sampled_in_step + 1 == plan.step && below(2) == 0;
     if (hand_over) {
       plan.tokens.back() = -1;
       row.from_previous = 1;
       ++comparison_.handed_over;
     }
-    if (is_end) row.sampling = add_sampling(plan, *sequence.request, output, output.size() - (hand_over ? 1 : 0));
-    else if (below(2) == 0) row.sampling = static_cast<std::uint32_t>(plan.sampling.size()), plan.sampling.emplace_back();  // for its logits only
+    if (is_end)
+      row.sampling = add_sampling(plan, *sequence.request, output, output.size() - (hand_over ? 1 : 0));
+    else if (below(2) == 0)
+      row.sampling = static_cast<std::uint32_t>(plan.sampling.size()),
+      plan.sampling.emplace_back();  // for its logits only
     plan.rows.push_back(row);
     return true;
   }
@@ -206,8 +217,8 @@ class Mixer {
 };
 
 // A row of `tokens` at `position` that draws the next token.
-RowResult run_row(StepRunner& runner, std::uint64_t step, const TestSequence& sequence, const std::vector<TokenId>& tokens,
-                  std::uint32_t position, std::span<const TokenId> output) {
+RowResult run_row(StepRunner& runner, std::uint64_t step, const TestSequence& sequence,
+                  const std::vector<TokenId>& tokens, std::uint32_t position, std::span<const TokenId> output) {
   auto plan = new_plan(step);
   RowSampling placeholder;
   add_row(*plan, sequence.id, position, tokens, 0, &placeholder);

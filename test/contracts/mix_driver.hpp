@@ -17,7 +17,7 @@ namespace troupe::test {
 struct TestSequence {
   RequestId id = 0;
   std::vector<TokenId> prompt;
-  RowSampling how;                 // seed and parameters; position and history are filled in
+  RowSampling how;  // seed and parameters; position and history are filled in
   std::uint32_t output_count = 8;
 };
 
@@ -37,8 +37,8 @@ Record record_alone(const MakeRunner& make_runner, const std::vector<TestSequenc
 SequenceRecord record_rest(StepRunner& runner, const TestSequence& sequence, std::vector<TokenId> emitted);
 
 struct Comparison {
-  std::uint64_t rows = 0;              // with logits
-  std::uint64_t rows_differing = 0;    // from the record
+  std::uint64_t rows = 0;            // with logits
+  std::uint64_t rows_differing = 0;  // from the record
   std::uint64_t tokens_differing = 0;
   std::uint64_t preemptions = 0, shared_blocks = 0, restarts = 0, handed_over = 0;
 };

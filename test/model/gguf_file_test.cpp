@@ -52,25 +52,35 @@ const Kind kKinds[] = {
     {"version 4", [] { return changed(small(), [](auto& f) { f.version = 4; }); }, "version: is 4"},
     {"big-endian version", [] { return changed(small(), [](auto& f) { f.version = 3U << 24; }); }, "big-endian"},
     {"no tensors and no keys", [] { return GgufWriter().bytes(); }, ""},
-    {"only the magic", [] { return Bytes{'G', 'G', 'U', 'F'}; }, "version: the file ends"},
+    {"only the magic",
+     [] {
+       return Bytes{'G', 'G', 'U', 'F'};
+     },
+     "version: the file ends"},
     {"other magic", [] { return Bytes{'G', 'G', 'M', 'L', 1, 2, 3, 4}; }, "not a GGUF file"},
-    {"Git LFS pointer", [] { return ByteWriter().raw("version https://git-lfs.github.com/spec/v1\noid sha256:0").bytes(); }, "Git LFS pointer"},
+    {"Git LFS pointer",
+     [] { return ByteWriter().raw("version https://git-lfs.github.com/spec/v1\noid sha256:0").bytes(); },
+     "Git LFS pointer"},
     {"HTML page", [] { return ByteWriter().raw("<!DOCTYPE html><html><body>404").bytes(); }, "HTML page"},
     {"safetensors", [] { return ByteWriter().u64(30).raw("{\"a\":{}}").bytes(); }, "safetensors"},
     {"zip archive", [] { return ByteWriter().raw("PK\3\4 and more").bytes(); }, "zip"},
     {"2^64 - 1 keys", [] { return changed(small(), [](auto& f) { f.key_count_plus = kHuge - 6; }); }, "n_kv"},
     {"2^63 keys", [] { return changed(small(), [](auto& f) { f.key_count_plus = 1ULL << 63; }); }, "n_kv"},
-    {"2^64 - 1 tensors", [] { return changed(small(), [](auto& f) { f.tensor_count_plus = kHuge - 2; }); }, "n_tensors"},
+    {"2^64 - 1 tensors", [] { return changed(small(), [](auto& f) { f.tensor_count_plus = kHuge - 2; }); },
+     "n_tensors"},
     {"one tensor too many", [] { return changed(small(), [](auto& f) { f.tensor_count_plus = 1; }); }, ":"},
     {"one key too many", [] { return changed(small(), [](auto& f) { f.key_count_plus = 1; }); }, ":"},
     {"string of 2^64 - 1 bytes", [] { return with_value(8, ByteWriter().u64(kHuge).raw("x")); }, "key: the string"},
-    {"string one byte too long", [] { return GgufWriter().pair("key", 8, ByteWriter().u64(100).raw("x")).bytes(); }, "key: the string"},
+    {"string one byte too long", [] { return GgufWriter().pair("key", 8, ByteWriter().u64(100).raw("x")).bytes(); },
+     "key: the string"},
     {"empty key", [] { return small().u32("", 1).bytes(); }, "name is empty"},
     {"key of 1025 bytes", [] { return small().u32(std::string(1025, 'k'), 1).bytes(); }, "too long"},
     {"value type 13", [] { return with_value(13, ByteWriter().u64(0)); }, "value type 13 is unknown"},
     {"bool of value 2", [] { return with_value(7, ByteWriter().number<std::uint8_t>(2)); }, "bool of value 2"},
-    {"not a number", [] { return with_value(6, ByteWriter().number(std::numeric_limits<float>::quiet_NaN())); }, "not a finite number"},
-    {"infinite double", [] { return with_value(12, ByteWriter().number(std::numeric_limits<double>::infinity())); }, "not a finite number"},
+    {"not a number", [] { return with_value(6, ByteWriter().number(std::numeric_limits<float>::quiet_NaN())); },
+     "not a finite number"},
+    {"infinite double", [] { return with_value(12, ByteWriter().number(std::numeric_limits<double>::infinity())); },
+     "not a finite number"},
     {"array of 2^62 u32", [] { return with_value(9, array(4, 1ULL << 62)); }, "says it has"},
     {"array of 2^64 - 1 strings", [] { return with_value(9, array(8, kHuge)); }, "says it has"},
     {"array of strings cut off", [] { return with_value(9, array(8, 2).u64(kHuge)); }, "key: a string of this array"},
@@ -78,27 +88,70 @@ const Kind kKinds[] = {
     {"array of arrays", [] { return with_value(9, array(9, 1).append(array(4, 0))); }, "arrays of arrays"},
     {"empty array", [] { return with_value(9, array(4, 0)); }, ""},
     {"the same key twice", [] { return small().u32("a.count", 7).bytes(); }, "a.count: this key is there twice"},
-    {"alignment 64", [] { return changed(small().u32("general.alignment", 64), [](auto& f) { f.alignment = 64; }); }, ""},
+    {"alignment 64", [] { return changed(small().u32("general.alignment", 64), [](auto& f) { f.alignment = 64; }); },
+     ""},
     {"alignment 0", [] { return small().u32("general.alignment", 0).bytes(); }, "general.alignment: is 0"},
     {"alignment 48", [] { return small().u32("general.alignment", 48).bytes(); }, "power of two"},
     {"alignment 2^31", [] { return small().u32("general.alignment", 1U << 31).bytes(); }, "power of two"},
     {"alignment as u64", [] { return small().pair("general.alignment", 10, ByteWriter().u64(32)).bytes(); }, "not u32"},
-    {"the same tensor twice", [] { return small().tensor("t0", {4, 2}, 0, Bytes(32)).bytes(); }, "t0: this tensor is there twice"},
+    {"the same tensor twice",
+     [] {
+       return small().tensor("t0", {4, 2}, 0, Bytes(32)).bytes();
+     },
+     "t0: this tensor is there twice"},
     {"tensor without a name", [] { return small().tensor("", {4}, 0, Bytes(16)).bytes(); }, "name is empty"},
-    {"tensor name of 64 bytes", [] { return small().tensor(std::string(64, 't'), {4}, 0, Bytes(16)).bytes(); }, "too long"},
+    {"tensor name of 64 bytes", [] { return small().tensor(std::string(64, 't'), {4}, 0, Bytes(16)).bytes(); },
+     "too long"},
     {"no dimensions", [] { return with_tensor({}, 0, 4); }, "0 dimensions"},
-    {"five dimensions", [] { return with_tensor({1, 1, 1, 1, 1}, 0, 4); }, "5 dimensions"},
-    {"dimension 0", [] { return with_tensor({4, 0}, 0, 0); }, "dimension 1 is 0"},
+    {"five dimensions",
+     [] {
+       return with_tensor({1, 1, 1, 1, 1}, 0, 4);
+     },
+     "5 dimensions"},
+    {"dimension 0",
+     [] {
+       return with_tensor({4, 0}, 0, 0);
+     },
+     "dimension 1 is 0"},
     {"dimension -1", [] { return with_tensor({kHuge}, 0, 16); }, "dimension 0 is 18446744073709551615"},
-    {"dimensions whose product is 2^64", [] { return with_tensor({1ULL << 32, 1ULL << 32}, 0, 0); }, "2^44 elements"},
-    {"an exabyte", [] { return with_tensor({1ULL << 40, 1ULL << 4}, 0, 16); }, "needs"},
-    {"rows that are no whole blocks", [] { return with_tensor({33, 2}, 2, 64); }, "not whole Q4_0 blocks"},
+    {"dimensions whose product is 2^64",
+     [] {
+       return with_tensor({1ULL << 32, 1ULL << 32}, 0, 0);
+     },
+     "2^44 elements"},
+    {"an exabyte",
+     [] {
+       return with_tensor({1ULL << 40, 1ULL << 4}, 0, 16);
+     },
+     "needs"},
+    {"rows that are no whole blocks",
+     [] {
+       return with_tensor({33, 2}, 2, 64);
+     },
+     "not whole Q4_0 blocks"},
     {"removed type 4", [] { return with_tensor({32}, 4, 20); }, "removed from the format"},
     {"unknown type 999", [] { return with_tensor({32}, 999, 20); }, "999 is unknown"},
     {"type without kernels", [] { return with_tensor({256}, 16, 66); }, "IQ2_XXS is not supported"},
-    {"data one byte short", [] { Bytes b = GgufWriter().tensor("t", {8}, 0, Bytes(32)).bytes(); b.pop_back(); return b; }, "cut off"},
-    {"no data at all", [] { Bytes b = GgufWriter().tensor("t", {8}, 0, Bytes(32)).bytes(); b.resize(b.size() - 40); return b; }, ":"},
-    {"offset that is not aligned", [] { return changed(small(), [](auto& f) { f.alignment = 16; }); }, "multiple of the alignment"},
+    {"data one byte short",
+     [] {
+       Bytes b = GgufWriter().tensor("t", {8}, 0, Bytes(32)).bytes();
+       b.pop_back();
+       return b;
+     },
+     "cut off"},
+    {"no data at all",
+     [] {
+       Bytes b = GgufWriter().tensor("t", {8}, 0, Bytes(32)).bytes();
+       b.resize(b.size() - 40);
+       return b;
+     },
+     ":"},
+    {"offset that is not aligned",
+     [] {
+       return changed(small().tensor("t2", {4}, 0, Bytes(16)).tensor("t3", {4}, 0, Bytes(16)),
+                      [](auto& f) { f.alignment = 16; });
+     },
+     "multiple of the alignment"},
 };
 
 }  // namespace
@@ -109,8 +162,10 @@ TEST_CASE("gguf reader accepts what is right and names what is wrong") {
     Bytes bytes = kind.make();
     std::string message = outcome(bytes);
     INFO(message);
-    if (*kind.reason == 0) CHECK(message.empty());
-    else CHECK_THAT(message, Catch::Contains(kind.reason));
+    if (*kind.reason == 0)
+      CHECK(message.empty());
+    else
+      CHECK_THAT(message, Catch::Contains(kind.reason));
   }
 }
 

@@ -19,7 +19,9 @@ GgufWriter& GgufWriter::f32(std::string_view key, float value) { return pair(key
 GgufWriter& GgufWriter::boolean(std::string_view key, bool value) {
   return pair(key, 7, ByteWriter().number<std::uint8_t>(value ? 1 : 0));
 }
-GgufWriter& GgufWriter::text(std::string_view key, std::string_view value) { return pair(key, 8, ByteWriter().string(value)); }
+GgufWriter& GgufWriter::text(std::string_view key, std::string_view value) {
+  return pair(key, 8, ByteWriter().string(value));
+}
 GgufWriter& GgufWriter::strings(std::string_view key, const std::vector<std::string>& values) {
   ByteWriter array;
   array.u32(8).u64(values.size());
@@ -33,10 +35,12 @@ GgufWriter& GgufWriter::integers(std::string_view key, const std::vector<std::in
   return pair(key, 9, array);
 }
 GgufWriter& GgufWriter::without(std::string_view key) {
-  pairs_.erase(std::remove_if(pairs_.begin(), pairs_.end(), [&](auto& pair) { return pair.first == key; }), pairs_.end());
+  pairs_.erase(std::remove_if(pairs_.begin(), pairs_.end(), [&](auto& pair) { return pair.first == key; }),
+               pairs_.end());
   return *this;
 }
-GgufWriter& GgufWriter::tensor(std::string_view name, const std::vector<std::uint64_t>& shape, std::uint32_t type, Bytes data) {
+GgufWriter& GgufWriter::tensor(std::string_view name, const std::vector<std::uint64_t>& shape, std::uint32_t type,
+                               Bytes data) {
   tensors_.push_back({std::string(name), shape, type, std::move(data)});
   return *this;
 }
@@ -71,7 +75,8 @@ TemporaryFile::TemporaryFile(const Bytes& bytes, const std::string& name) {
   if (!::mkdtemp(pattern.data())) throw std::runtime_error("no temporary folder");
   folder_ = pattern;
   path_ = folder_ + "/" + name;
-  std::ofstream(path_, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path_, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
 TemporaryFile::~TemporaryFile() { std::filesystem::remove_all(folder_); }

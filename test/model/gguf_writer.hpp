@@ -53,7 +53,7 @@ class GgufWriter {
   GgufWriter& strings(std::string_view key, const std::vector<std::string>& values);
   GgufWriter& integers(std::string_view key, const std::vector<std::int32_t>& values);
   GgufWriter& pair(std::string_view key, std::uint32_t type, const ByteWriter& value);  // any bytes as the value
-  GgufWriter& without(std::string_view key);  // forgets a pair
+  GgufWriter& without(std::string_view key);                                            // forgets a pair
 
   // Its data follows the one before at the next multiple of the alignment.
   GgufWriter& tensor(std::string_view name, const std::vector<std::uint64_t>& shape, std::uint32_t type, Bytes data);

@@ -44,11 +44,12 @@ TEST_CASE("llama builder describes a well-formed file") {
 }
 
 TEST_CASE("llama builder refuses hyper-parameters out of range") {
-  CHECK_THAT(outcome(tiny_model({}).without("general.architecture")), Catch::Contains("general.architecture: is missing"));
+  CHECK_THAT(outcome(tiny_model({}).without("general.architecture")),
+             Catch::Contains("general.architecture: is missing"));
   CHECK_THAT(outcome(tiny_model({}).without("general.architecture").text("general.architecture", "mamba")),
              Catch::Contains("\"mamba\", which is not supported"));
-  for (const char* key : {"llama.context_length", "llama.embedding_length", "llama.block_count", "llama.feed_forward_length",
-                          "llama.attention.head_count", "llama.attention.head_count_kv"}) {
+  for (const char* key : {"llama.context_length", "llama.embedding_length", "llama.block_count",
+                          "llama.feed_forward_length", "llama.attention.head_count", "llama.attention.head_count_kv"}) {
     INFO(key);
     CHECK_THAT(with_count(key, 0), Catch::Contains(std::string(key) + ": is 0; it must be 1 to"));
     CHECK_THAT(with_count(key, 0xFFFFFFFF), Catch::Contains(std::string(key) + ": is 4294967295"));
@@ -68,13 +69,16 @@ TEST_CASE("llama builder refuses hyper-parameters out of range") {
   CHECK_THAT(with_real("llama.attention.layer_norm_rms_epsilon", 1.0F), Catch::Contains("rms_epsilon"));
   CHECK_THAT(with_real("llama.rope.freq_base", 0.5F), Catch::Contains("rope.freq_base"));
   CHECK_THAT(with_real("llama.rope.scaling.factor", -1.0F), Catch::Contains("rope.scaling.factor"));
-  CHECK_THAT(outcome(tiny_model({}).text("llama.rope.scaling.type", "yarn")), Catch::Contains("none and linear are supported"));
+  CHECK_THAT(outcome(tiny_model({}).text("llama.rope.scaling.type", "yarn")),
+             Catch::Contains("none and linear are supported"));
   CHECK_THAT(outcome(tiny_model({}).u32("split.count", 3)), Catch::Contains("one of 3 files"));
 }
 
 TEST_CASE("llama builder refuses tensors that are missing, of another shape or of no use") {
-  CHECK_THAT(outcome(tiny_model({}).without_tensor("token_embd.weight")), Catch::Contains("token_embd.weight: this tensor is missing"));
-  CHECK_THAT(outcome(tiny_model({}).without_tensor("blk.1.ffn_up.weight")), Catch::Contains("blk.1.ffn_up.weight: this tensor is missing"));
+  CHECK_THAT(outcome(tiny_model({}).without_tensor("token_embd.weight")),
+             Catch::Contains("token_embd.weight: this tensor is missing"));
+  CHECK_THAT(outcome(tiny_model({}).without_tensor("blk.1.ffn_up.weight")),
+             Catch::Contains("blk.1.ffn_up.weight: this tensor is missing"));
   CHECK_THAT(with_count("llama.feed_forward_length", 160),
              Catch::Contains("blk.0.ffn_gate.weight: has the shape 64 x 128; the metadata asks for 64 x 160"));
   CHECK_THAT(outcome(tiny_model({}).tensor("blk.0.attn_q.bias", {64}, 0, Bytes(256))),

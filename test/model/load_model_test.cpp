@@ -46,9 +46,9 @@ TEST_CASE("load_model gives weights, codec, card and runners") {
   CHECK(loaded->card.architecture == "llama");
   CHECK(loaded->card.quantization == "Q4_1");
   CHECK(loaded->card.context_length == 512);
-  CHECK(loaded->card.vocab_size == 260);
+  CHECK(loaded->card.vocab_size == 264);
   CHECK(loaded->card.created_s > 0);
-  CHECK(loaded->card.codec->vocab_size() == 260);
+  CHECK(loaded->card.codec->vocab_size() == 264);
   CHECK(loaded->card.numerics_class == loaded->weights->numerics_class);
   REQUIRE_FALSE(progress.empty());
   CHECK(progress.back() == 1.0);
@@ -75,13 +75,14 @@ TEST_CASE("load_model refuses with one line that names file, field and reason") 
   CHECK_THAT(refusal(tiny_model({})), Catch::Contains("tokenizer.ggml.model: is missing"));
   auto with = [](const char* key) { return tiny_model_with_tokenizer({}).without(key); };
   CHECK_THAT(refusal(with("tokenizer.ggml.tokens").strings("tokenizer.ggml.tokens", {"a"})),
-             Catch::Contains("tokenizer.ggml.tokens: has 1 entries; token_embd.weight has 260 rows"));
+             Catch::Contains("tokenizer.ggml.tokens: has 1 entries; token_embd.weight has 264 rows"));
   CHECK_THAT(refusal(with("tokenizer.ggml.token_type").integers("tokenizer.ggml.token_type", {1, 1})),
              Catch::Contains("tokenizer.ggml.token_type: has 2 entries"));
-  CHECK_THAT(refusal(with("tokenizer.ggml.bos_token_id").u32("tokenizer.ggml.bos_token_id", 260)),
-             Catch::Contains("tokenizer.ggml.bos_token_id: is 260; it must be 0 to 259"));
+  CHECK_THAT(refusal(with("tokenizer.ggml.bos_token_id").u32("tokenizer.ggml.bos_token_id", 264)),
+             Catch::Contains("tokenizer.ggml.bos_token_id: is 264; it must be 0 to 263"));
   CHECK_THAT(refusal(with("tokenizer.ggml.pre").text("tokenizer.ggml.pre", "no-such")), Catch::Contains("tokenizer"));
-  CHECK_THAT(refusal(with("tokenizer.ggml.tokens").text("tokenizer.ggml.tokens", "x")), Catch::Contains("not an array"));
+  CHECK_THAT(refusal(with("tokenizer.ggml.tokens").text("tokenizer.ggml.tokens", "x")),
+             Catch::Contains("not an array"));
 }
 
 TEST_CASE("load_model refuses weights whose scales are not finite") {

@@ -47,7 +47,8 @@ double perplexity(HostStepRunner& runner, const std::vector<TokenId>& text, std:
   double sum = 0.0;
   std::size_t scored = 0;
   for (std::size_t begin = 0; begin + window <= text.size(); begin += window) {
-    std::vector<TokenId> tokens(text.begin() + static_cast<std::ptrdiff_t>(begin), text.begin() + static_cast<std::ptrdiff_t>(begin + window));
+    std::vector<TokenId> tokens(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                                text.begin() + static_cast<std::ptrdiff_t>(begin + window));
     for_each_logits(runner, tokens, 0, [&](std::uint32_t i, std::span<const float> logits) {
       if (i + 1 == tokens.size()) return;
       sum -= log_probability(logits, tokens[i + 1]);
@@ -70,7 +71,8 @@ TEST_CASE("SmolLM2 agrees with float32 by the rule for int8 activations") {
   for (double prompt : numbers(data, "prompts")) {
     std::string name = std::to_string(static_cast<int>(prompt));
     std::vector<TokenId> tokens = ids(data, name + ".ids"), greedy = ids(data, name + ".greedy.ids");
-    std::vector<double> logprob = numbers(data, name + ".greedy.logprob"), margin = numbers(data, name + ".greedy.margin");
+    std::vector<double> logprob = numbers(data, name + ".greedy.logprob"),
+                        margin = numbers(data, name + ".greedy.margin");
     std::uint32_t first = static_cast<std::uint32_t>(tokens.size()) - 1;
     tokens.insert(tokens.end(), greedy.begin(), greedy.end() - 1);
     for_each_logits(*runner, tokens, first, [&](std::uint32_t i, std::span<const float> logits) {

@@ -40,7 +40,8 @@ RowSampling at_temperature(float temperature) {
 std::vector<double> reference_distribution(const std::vector<float>& logits, const RowSampling& how) {
   std::vector<double> p(logits.size());
   double max = *std::max_element(logits.begin(), logits.end());
-  for (std::size_t i = 0; i < p.size(); ++i) p[i] = std::exp((static_cast<double>(logits[i]) - max) / static_cast<double>(how.temperature));
+  for (std::size_t i = 0; i < p.size(); ++i)
+    p[i] = std::exp((static_cast<double>(logits[i]) - max) / static_cast<double>(how.temperature));
   for (double& value : p)
     if (value < static_cast<double>(how.min_p)) value = 0.0;
   std::vector<std::size_t> order(p.size());
@@ -81,8 +82,10 @@ std::pair<double, int> chi_square(const std::vector<float>& logits, RowSampling 
     rest_expected += p[i] * draws;
     rest_seen += seen[i];
   }
-  if (rest_expected >= 5.0) add(rest_expected, rest_seen);
-  else CHECK(rest_seen <= rest_expected + 20.0);  // and what has no chance was not drawn often
+  if (rest_expected >= 5.0)
+    add(rest_expected, rest_seen);
+  else
+    CHECK(rest_seen <= rest_expected + 20.0);  // and what has no chance was not drawn often
   return {statistic, cells - 1};
 }
 
@@ -90,7 +93,8 @@ std::pair<double, int> chi_square(const std::vector<float>& logits, RowSampling 
 
 TEST_CASE("philox gives the known answers of its authors") {
   CHECK(philox4x32(0, 0, 0) == std::array<std::uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
-  CHECK(philox4x32(~0ULL, ~0ULL, ~0ULL) == std::array<std::uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(philox4x32(~0ULL, ~0ULL, ~0ULL) ==
+        std::array<std::uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
   CHECK(philox4x32(0x299f31d0a4093822, 0x85a308d3243f6a88, 0x0370734413198a2e) ==
         std::array<std::uint32_t, 4>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
   CHECK(random_bits(0, 0, 0) == 0xe169c58d6627e8d5);
@@ -134,15 +138,15 @@ TEST_CASE("penalties are one defined operation after the other") {
   std::vector<TokenId> banned = {4, -7};
   std::vector<float> logits = {8, 8, -8, 5, 9, 1};
   adjust_logits({how, bias, banned, history, 2}, logits);
-  CHECK(logits[0] == 4.0F);                                // prompt only: divided
-  CHECK(logits[1] == 4.0F - 1.5F - 0.25F);                 // three times in the output
-  CHECK(logits[2] == -16.0F - 1.0F - 0.25F);               // negative: multiplied; once, and once in the step before
-  CHECK(logits[3] == 4.0F);                                // bias only
+  CHECK(logits[0] == 4.0F);                   // prompt only: divided
+  CHECK(logits[1] == 4.0F - 1.5F - 0.25F);    // three times in the output
+  CHECK(logits[2] == -16.0F - 1.0F - 0.25F);  // negative: multiplied; once, and once in the step before
+  CHECK(logits[3] == 4.0F);                   // bias only
   CHECK(logits[4] == -kInfinity);
   CHECK(logits[5] == 1.0F);
   std::vector<float> fresh = {8, 1};
   adjust_logits({how, {}, {}, {}, 0}, fresh);
-  CHECK(fresh[0] == 4.0F - 0.5F - 0.25F);                  // only the step before knows it
+  CHECK(fresh[0] == 4.0F - 0.5F - 0.25F);  // only the step before knows it
 }
 
 TEST_CASE("sampling fails a row whose logits are not finite or all banned") {
@@ -163,7 +167,8 @@ TEST_CASE("filters at their ends leave the best token") {
     how.position = position;
     RowSampling one = how, nucleus = how, zero = how, peak = how, cold = how;
     one.top_k = 1, nucleus.top_p = 1e-6F, zero.top_p = 0.0F, peak.min_p = 1.0F, cold.temperature = 1e-4F;
-    for (const RowSampling& row : {one, nucleus, zero, peak, cold}) CHECK(sample(logits, {row, {}, {}, {}, -1}).token == best);
+    for (const RowSampling& row : {one, nucleus, zero, peak, cold})
+      CHECK(sample(logits, {row, {}, {}, {}, -1}).token == best);
   }
 }
 
@@ -184,8 +189,9 @@ TEST_CASE("sampled tokens follow the distribution that was asked for") {
     float top_p, min_p;
   };
   std::vector<float> logits = random_logits(300, 2.0F, 11);
-  for (Case c : {Case{1.0F, 0, 1.0F, 0.0F}, Case{0.7F, 0, 1.0F, 0.0F}, Case{1.3F, 20, 1.0F, 0.0F}, Case{1.0F, 0, 0.9F, 0.0F},
-                 Case{1.0F, 0, 1.0F, 0.05F}, Case{0.8F, 40, 0.95F, 0.02F}, Case{2.0F, 0, 0.5F, 0.0F}}) {
+  for (Case c :
+       {Case{1.0F, 0, 1.0F, 0.0F}, Case{0.7F, 0, 1.0F, 0.0F}, Case{1.3F, 20, 1.0F, 0.0F}, Case{1.0F, 0, 0.9F, 0.0F},
+        Case{1.0F, 0, 1.0F, 0.05F}, Case{0.8F, 40, 0.95F, 0.02F}, Case{2.0F, 0, 0.5F, 0.0F}}) {
     INFO(c.temperature << " top_k " << c.top_k << " top_p " << c.top_p << " min_p " << c.min_p);
     RowSampling how;
     how.temperature = c.temperature, how.top_k = c.top_k, how.top_p = c.top_p, how.min_p = c.min_p;

@@ -24,17 +24,20 @@ void fill_block(DType type, float scale, std::mt19937_64& random, std::uint8_t* 
       std::memcpy(block, &value, sizeof value);
       return;
     }
-    case DType::kF16: return put_half(block, normal(random));
+    case DType::kF16:
+      return put_half(block, normal(random));
     case DType::kBF16: {
       std::uint16_t value = f32_to_bf16(normal(random));
       std::memcpy(block, &value, sizeof value);
       return;
     }
-    case DType::kQ4_0: return put_half(block, scale / 4.6F * jitter);  // 4.6: deviation of a random nibble
+    case DType::kQ4_0:
+      return put_half(block, scale / 4.6F * jitter);  // 4.6: deviation of a random nibble
     case DType::kQ4_1:
       put_half(block, scale / 4.6F * jitter);
       return put_half(block + 2, -7.5F * scale / 4.6F * jitter);
-    case DType::kQ8_0: return put_half(block, scale / 74.0F * jitter);
+    case DType::kQ8_0:
+      return put_half(block, scale / 74.0F * jitter);
     case DType::kQ6_K:
       for (int i = 0; i < 16; ++i) block[192 + i] = static_cast<std::uint8_t>(20 + random() % 40);
       return put_half(block + 208, scale / 18.5F / 40.0F * jitter);
@@ -48,14 +51,17 @@ Bytes random_blocks(DType type, std::uint64_t elements, float scale, std::uint64
   std::mt19937_64 random(seed);
   Bytes bytes(elements / format.block_elements * format.block_bytes);
   for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random());
-  for (std::size_t at = 0; at < bytes.size(); at += format.block_bytes) fill_block(type, scale, random, bytes.data() + at);
+  for (std::size_t at = 0; at < bytes.size(); at += format.block_bytes)
+    fill_block(type, scale, random, bytes.data() + at);
   return bytes;
 }
 
 GgufWriter tiny_model(const TinyShape& s) {
   GgufWriter file;
   file.text("general.architecture", "llama").text("general.name", "tiny");
-  file.u32("llama.context_length", s.context).u32("llama.embedding_length", s.hidden).u32("llama.block_count", s.layers);
+  file.u32("llama.context_length", s.context)
+      .u32("llama.embedding_length", s.hidden)
+      .u32("llama.block_count", s.layers);
   file.u32("llama.feed_forward_length", s.intermediate).u32("llama.attention.head_count", s.heads);
   file.u32("llama.attention.head_count_kv", s.kv_heads).u32("llama.attention.key_length", s.head_dim);
   file.u32("llama.attention.value_length", s.head_dim).u32("llama.rope.dimension_count", s.head_dim);
@@ -63,7 +69,8 @@ GgufWriter tiny_model(const TinyShape& s) {
 
   std::uint64_t seed = s.seed * 1000;
   auto matrix = [&](const std::string& name, std::uint64_t columns, std::uint64_t rows, DType type, float scale) {
-    file.tensor(name, {columns, rows}, static_cast<std::uint32_t>(type), random_blocks(type, columns * rows, scale, ++seed));
+    file.tensor(name, {columns, rows}, static_cast<std::uint32_t>(type),
+                random_blocks(type, columns * rows, scale, ++seed));
   };
   auto norm = [&](const std::string& name) {
     Bytes values = random_blocks(DType::kF32, s.hidden, 0.1F, ++seed);
@@ -75,7 +82,8 @@ GgufWriter tiny_model(const TinyShape& s) {
     }
     file.tensor(name, {s.hidden}, 0, values);
   };
-  float in = 1.0F / std::sqrt(static_cast<float>(s.hidden)), across = 1.0F / std::sqrt(static_cast<float>(s.intermediate));
+  float in = 1.0F / std::sqrt(static_cast<float>(s.hidden)),
+        across = 1.0F / std::sqrt(static_cast<float>(s.intermediate));
   std::uint64_t q = std::uint64_t{s.heads} * s.head_dim, kv = std::uint64_t{s.kv_heads} * s.head_dim;
   matrix("token_embd.weight", s.hidden, s.vocab, s.embedding_type, 0.5F);
   norm("output_norm.weight");
@@ -96,9 +104,9 @@ GgufWriter tiny_model(const TinyShape& s) {
 }
 
 GgufWriter tiny_model_with_tokenizer(TinyShape shape) {
-  shape.vocab = std::max(shape.vocab, 260U);
+  shape.vocab = std::max(shape.vocab, 264U);
   GgufWriter file = tiny_model(shape);
-  // Single bytes by the alphabet of byte-level BPE, then control tokens.
+  // Single bytes by the alphabet of byte-level BPE, a few merges, then control tokens.
   std::vector<std::string> tokens;
   std::vector<std::int32_t> types;
   auto utf8 = [](std::uint32_t c) {
@@ -111,13 +119,19 @@ GgufWriter tiny_model_with_tokenizer(TinyShape shape) {
     tokens.push_back(utf8(printable ? byte : moved++));
     types.push_back(1);
   }
-  for (std::uint32_t i = 256; i < shape.vocab; ++i) {
+  for (const char* merged : {"ab", "th", "the"}) {
+    tokens.push_back(merged);
+    types.push_back(1);
+  }
+  for (std::uint32_t i = 259; i < shape.vocab; ++i) {
     tokens.push_back("<|control_" + std::to_string(i) + "|>");
     types.push_back(3);
   }
-  file.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", "gpt-2").strings("tokenizer.ggml.tokens", tokens);
+  file.text("tokenizer.ggml.model", "gpt2")
+      .text("tokenizer.ggml.pre", "gpt-2")
+      .strings("tokenizer.ggml.tokens", tokens);
   file.integers("tokenizer.ggml.token_type", types).strings("tokenizer.ggml.merges", {"a b", "t h", "th e"});
-  return file.u32("tokenizer.ggml.bos_token_id", 256).u32("tokenizer.ggml.eos_token_id", 257);
+  return file.u32("tokenizer.ggml.bos_token_id", 259).u32("tokenizer.ggml.eos_token_id", 260);
 }
 
 }  // namespace troupe::test

@@ -28,7 +28,8 @@ Bytes random_blocks(DType type, std::uint64_t elements, float scale, std::uint64
 
 GgufWriter tiny_model(const TinyShape& shape);
 
-// The same with a byte-level BPE tokenizer of single bytes, so that it loads as a whole. vocab is at least 260.
+// The same with a byte-level BPE tokenizer of little more than single bytes, so that it loads as a whole. vocab is at
+// least 264.
 GgufWriter tiny_model_with_tokenizer(TinyShape shape);
 
 }  // namespace troupe::test
