@@ -65,7 +65,9 @@ class Generator:
                 "replace('b', '')", "lstrip()", "rstrip('c')", "find('b')", "count('a')", "splitlines()", "rsplit(' ', 1)",
                 "split('a', 1)", "capitalize()", "strip(' \\n')", "isdigit()"))
         if kind == 5:
-            return "(%s)[%s]" % (self.items(d), self.pick("0", "-1", "5", "'k'", "'j'", "1:", "::-1", ":-1", "1:9:2", "'role'"))
+            items = self.items(d)
+            slices = () if items.startswith("{") else ("1:", "::-1", ":-1", "1:9:2")  # of a dict, Jinja2 is of two minds
+            return "(%s)[%s]" % (items, self.pick("0", "-1", "5", "'k'", "'j'", "'role'", *slices))
         if kind == 6:
             return "messages|%s" % self.pick(
                 "selectattr('role', 'equalto', 'user')|list", "rejectattr('n', 'defined')|map(attribute='role')|list",

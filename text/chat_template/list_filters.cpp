@@ -155,6 +155,7 @@ Value unique_filter(RenderState& state, const Value& input, const Arguments& arg
   std::vector<Value> kept;
   for (Value& item : iterate(state, input)) {
     Value key = folded(state, path_or_self(state, item, given[1]), given.truth(0, false));
+    if (!is_hashable(key)) return state.fail("unhashable type: '" + std::string(key.type_name()) + "'");
     bool known = std::any_of(keys.begin(), keys.end(), [&](const Value& k) { return equal(state, k, key); });
     if (state.failed()) break;
     if (known) continue;
