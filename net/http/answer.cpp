@@ -11,28 +11,50 @@ namespace {
 
 const char* reason_phrase(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 204: return "No Content";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 417: return "Expectation Failed";
-    case 426: return "Upgrade Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 499: return "Client Closed Request";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Unknown";
+    case 200:
+      return "OK";
+    case 204:
+      return "No Content";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 415:
+      return "Unsupported Media Type";
+    case 417:
+      return "Expectation Failed";
+    case 426:
+      return "Upgrade Required";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 499:
+      return "Client Closed Request";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Unknown";
   }
 }
 
@@ -46,8 +68,8 @@ std::string date_now() {
   gmtime_r(&now, &utc);
   auto two = [](int n) { return std::string{static_cast<char>('0' + n / 10 % 10), static_cast<char>('0' + n % 10)}; };
   return std::string(kDays[static_cast<std::size_t>(utc.tm_wday)]) + ", " + two(utc.tm_mday) + " " +
-         kMonths[static_cast<std::size_t>(utc.tm_mon)] + " " + std::to_string(utc.tm_year + 1900) + " " + two(utc.tm_hour) +
-         ":" + two(utc.tm_min) + ":" + two(utc.tm_sec) + " GMT";
+         kMonths[static_cast<std::size_t>(utc.tm_mon)] + " " + std::to_string(utc.tm_year + 1900) + " " +
+         two(utc.tm_hour) + ":" + two(utc.tm_min) + ":" + two(utc.tm_sec) + " GMT";
 }
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
@@ -81,11 +103,16 @@ std::string serialize(const Answer& answer, unsigned version, bool keep_alive) {
     case Answer::Body::kOmitted:
       if (has_body) append_field(out, "Content-Length", std::to_string(answer.body.size()));
       break;
-    case Answer::Body::kChunked: append_field(out, "Transfer-Encoding", "chunked"); break;
-    case Answer::Body::kToClose: break;
+    case Answer::Body::kChunked:
+      append_field(out, "Transfer-Encoding", "chunked");
+      break;
+    case Answer::Body::kToClose:
+      break;
   }
-  if (!keep_alive) append_field(out, "Connection", "close");
-  else if (version == 10) append_field(out, "Connection", "keep-alive");
+  if (!keep_alive)
+    append_field(out, "Connection", "close");
+  else if (version == 10)
+    append_field(out, "Connection", "keep-alive");
   for (const auto& [name, value] : answer.headers) append_field(out, name, value);
   out.append("\r\n");
   if (answer.kind == Answer::Body::kWhole && has_body) out.append(answer.body);

@@ -23,7 +23,7 @@ struct Answer {
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
   Body kind = Body::kWhole;
-  bool close = false;  // the connection is of no use after it
+  bool close = false;              // the connection is of no use after it
   std::optional<ErrorCode> error;  // what it reports: for the metrics
 };
 

@@ -23,7 +23,8 @@ ApiKeys::ApiKeys(const std::vector<std::string>& keys) {
 std::optional<std::string> ApiKeys::tenant_of(std::string_view authorization) const {
   if (digests_.empty()) return std::string();
   constexpr std::string_view kScheme = "Bearer ";
-  if (authorization.size() <= kScheme.size() || !equals_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) {
+  if (authorization.size() <= kScheme.size() ||
+      !equals_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) {
     return std::nullopt;
   }
   Digest offered = digest_of(authorization.substr(kScheme.size()));

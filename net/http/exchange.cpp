@@ -32,8 +32,8 @@ std::string new_request_id(HttpContext& context) {
 std::string request_id_of(const RequestHead& head, HttpContext& context) {
   std::string_view given = head.find("x-request-id");
   auto is_harmless = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == ':' || c == '/' ||
-           c == '+' || c == '=';
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == ':' ||
+           c == '/' || c == '+' || c == '=';
   };
   bool usable = !given.empty() && given.size() <= kRequestIdMax && std::all_of(given.begin(), given.end(), is_harmless);
   return usable ? std::string(given) : new_request_id(context);
@@ -54,11 +54,16 @@ void count(HttpContext& context, HttpRoute route, const Answer& answer) {
 
 const char* name_of(Readiness::State state) {
   switch (state) {
-    case Readiness::State::kLoading: return "loading";
-    case Readiness::State::kReady: return "ready";
-    case Readiness::State::kStalled: return "stalled";
-    case Readiness::State::kDraining: return "draining";
-    case Readiness::State::kFailed: return "failed";
+    case Readiness::State::kLoading:
+      return "loading";
+    case Readiness::State::kReady:
+      return "ready";
+    case Readiness::State::kStalled:
+      return "stalled";
+    case Readiness::State::kDraining:
+      return "draining";
+    case Readiness::State::kFailed:
+      return "failed";
   }
   return "failed";
 }
@@ -115,7 +120,8 @@ std::optional<Answer> Exchange::answer_from_head() {
   }
   if (route == nullptr || !route->is_open) {
     std::optional<std::string> tenant = context_.keys.tenant_of(head_.find("Authorization"));
-    if (!tenant) return error_answer({ErrorCode::kUnauthorized, "an API key is needed: Authorization: Bearer KEY", "", 0});
+    if (!tenant)
+      return error_answer({ErrorCode::kUnauthorized, "an API key is needed: Authorization: Bearer KEY", "", 0});
     tenant_ = std::move(*tenant);
   }
   if (route == nullptr) {
@@ -131,7 +137,8 @@ std::optional<Answer> Exchange::answer_from_head() {
         !head_.has_body()) {
       return std::nullopt;
     }
-    Answer answer = error_answer({ErrorCode::kInvalidRequest, "this is a WebSocket: connect with an upgrade", "", 0}, 426);
+    Answer answer =
+        error_answer({ErrorCode::kInvalidRequest, "this is a WebSocket: connect with an upgrade", "", 0}, 426);
     answer.headers.emplace_back("Upgrade", "websocket");
     return answer;
   }
@@ -140,10 +147,14 @@ std::optional<Answer> Exchange::answer_from_head() {
 
 void Exchange::on_body(std::string body) {
   switch (match_.route->label) {
-    case HttpRoute::kCompletions: return start_generation(ApiKind::kCompletion, body);
-    case HttpRoute::kChatCompletions: return start_generation(ApiKind::kChat, body);
-    case HttpRoute::kTokenize: return start_tokenize(body);
-    case HttpRoute::kDetokenize: return start_detokenize(body);
+    case HttpRoute::kCompletions:
+      return start_generation(ApiKind::kCompletion, body);
+    case HttpRoute::kChatCompletions:
+      return start_generation(ApiKind::kChat, body);
+    case HttpRoute::kTokenize:
+      return start_tokenize(body);
+    case HttpRoute::kDetokenize:
+      return start_detokenize(body);
     case HttpRoute::kModels:
     case HttpRoute::kHealth:
     case HttpRoute::kReady:
@@ -151,7 +162,9 @@ void Exchange::on_body(std::string body) {
     case HttpRoute::kStats:
     case HttpRoute::kPage:
     case HttpRoute::kWebSocket:
-    case HttpRoute::kOther: answer_ = answer_get(); return;
+    case HttpRoute::kOther:
+      answer_ = answer_get();
+      return;
   }
 }
 
@@ -159,10 +172,16 @@ void Exchange::on_body(std::string body) {
 Answer Exchange::answer_get() const {
   Answer answer;
   switch (match_.route->label) {
-    case HttpRoute::kModels: return answer_model();
-    case HttpRoute::kReady: return answer_ready();
-    case HttpRoute::kHealth: answer.body = R"({"status":"ok"})"; return answer;
-    case HttpRoute::kVersion: answer.body = version_object(context_.options.version, context_.catalog); return answer;
+    case HttpRoute::kModels:
+      return answer_model();
+    case HttpRoute::kReady:
+      return answer_ready();
+    case HttpRoute::kHealth:
+      answer.body = R"({"status":"ok"})";
+      return answer;
+    case HttpRoute::kVersion:
+      answer.body = version_object(context_.options.version, context_.catalog);
+      return answer;
     case HttpRoute::kStats:
       if (!context_.options.stats) break;
       answer.body = context_.options.stats();
@@ -177,7 +196,8 @@ Answer Exchange::answer_get() const {
     case HttpRoute::kTokenize:
     case HttpRoute::kDetokenize:
     case HttpRoute::kWebSocket:
-    case HttpRoute::kOther: break;
+    case HttpRoute::kOther:
+      break;
   }
   return error_answer({ErrorCode::kNotFound, std::string("this server has nothing at ") + match_.route->path, "", 0});
 }
@@ -262,10 +282,15 @@ Exchange::State Exchange::poll() {
   }
   if (generation_ == nullptr) return State::kWaiting;
   switch (generation_->poll()) {
-    case Generation::State::kWaiting: return State::kWaiting;
-    case Generation::State::kRefused: refuse(*generation_->failure()); return State::kAnswer;
-    case Generation::State::kAnswered: return State::kAnswer;
-    case Generation::State::kStreaming: return State::kEvents;
+    case Generation::State::kWaiting:
+      return State::kWaiting;
+    case Generation::State::kRefused:
+      refuse(*generation_->failure());
+      return State::kAnswer;
+    case Generation::State::kAnswered:
+      return State::kAnswer;
+    case Generation::State::kStreaming:
+      return State::kEvents;
   }
   return State::kWaiting;
 }

@@ -27,10 +27,10 @@ class Generation {
   void submit();
 
   enum class State : std::uint8_t {
-    kWaiting,   // for the batcher, or for the end of an answer that is not streamed
-    kRefused,   // failure() is the answer
-    kAnswered,  // append_answer() has it
-    kStreaming, // append_events() has what there is
+    kWaiting,    // for the batcher, or for the end of an answer that is not streamed
+    kRefused,    // failure() is the answer
+    kAnswered,   // append_answer() has it
+    kStreaming,  // append_events() has what there is
   };
   State poll();
   const Error* failure() const { return error_ ? &*error_ : nullptr; }  // also of a stream that has begun

@@ -47,8 +47,8 @@ bool is_host(std::string_view host) {
     ++end;
   } else {
     constexpr std::string_view kMarks = "-._~%!$&'()*+,;=";  // unreserved, percent-encoded, sub-delims
-    while (end < host.size() &&
-           (std::isalnum(static_cast<unsigned char>(host[end])) != 0 || kMarks.find(host[end]) != std::string_view::npos)) {
+    while (end < host.size() && (std::isalnum(static_cast<unsigned char>(host[end])) != 0 ||
+                                 kMarks.find(host[end]) != std::string_view::npos)) {
       ++end;
     }
     if (end == 0) return false;
@@ -103,7 +103,8 @@ std::string_view path_of(std::string_view target) {
 std::optional<Answer> refuse_head(const RequestHead& head, const HttpLimits& limits) {
   if (head.target.size() > limits.target_bytes_max) {
     return refusal(ErrorCode::kUriTooLong, "the request target has " + std::to_string(head.target.size()) +
-                                               " bytes; at most " + std::to_string(limits.target_bytes_max) + " are allowed");
+                                               " bytes; at most " + std::to_string(limits.target_bytes_max) +
+                                               " are allowed");
   }
   if (head.fields.size() > limits.fields_max) {
     return refusal(ErrorCode::kHeadersTooLarge, "the request has " + std::to_string(head.fields.size()) +

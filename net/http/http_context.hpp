@@ -29,8 +29,8 @@ struct HttpContext {
   std::function<std::int64_t()> unix_time = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
   std::string instance;  // some hex digits of this run: ids of two runs differ
 
-  std::atomic<std::uint64_t> requests{0};      // so far; the next id
-  std::atomic<bool> is_draining{false};        // answers close their connection
+  std::atomic<std::uint64_t> requests{0};  // so far; the next id
+  std::atomic<bool> is_draining{false};    // answers close their connection
 };
 
 }  // namespace troupe

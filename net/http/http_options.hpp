@@ -12,17 +12,17 @@
 namespace troupe {
 
 struct HttpLimits {
-  std::size_t head_bytes_max = 16U << 10;    // request line and fields: 431
-  std::size_t target_bytes_max = 8U << 10;   // 414
-  std::size_t fields_max = 100;              // 431
-  std::size_t body_bytes_max = 8U << 20;     // 413
+  std::size_t head_bytes_max = 16U << 10;       // request line and fields: 431
+  std::size_t target_bytes_max = 8U << 10;      // 414
+  std::size_t fields_max = 100;                 // 431
+  std::size_t body_bytes_max = 8U << 20;        // 413
   std::size_t pipelined_bytes_max = 64U << 10;  // read ahead while an answer is being made
   // Absolute, however slowly the bytes drip:
   std::chrono::milliseconds head_timeout{30'000};
   std::chrono::milliseconds body_timeout{60'000};
-  std::chrono::milliseconds keep_alive{75'000};     // between two requests
-  std::chrono::milliseconds write_stall{30'000};    // the client takes nothing for so long: cancelled
-  std::chrono::milliseconds linger{2'000};          // reading on after a final answer, so that it is not lost to a reset
+  std::chrono::milliseconds keep_alive{75'000};   // between two requests
+  std::chrono::milliseconds write_stall{30'000};  // the client takes nothing for so long: cancelled
+  std::chrono::milliseconds linger{2'000};        // reading on after a final answer, so that it is not lost to a reset
   std::chrono::milliseconds sse_keep_alive{15'000};  // silence in a stream before a comment is sent
   std::uint32_t connections_max = 4096;              // beyond it a connection gets 503 at once
 };
@@ -34,10 +34,10 @@ struct HttpOptions {
   std::vector<std::string> api_keys;  // none: everybody may ask
   HttpLimits limits;
   WsLimits ws_limits;
-  std::string cors_origin = "*";  // Access-Control-Allow-Origin; empty sends none
-  std::string version;            // of the program
-  bool guide_compat = false;      // "text" at the top level of completions
-  std::string page;               // HTML of GET /; empty: there is none
+  std::string cors_origin = "*";       // Access-Control-Allow-Origin; empty sends none
+  std::string version;                 // of the program
+  bool guide_compat = false;           // "text" at the top level of completions
+  std::string page;                    // HTML of GET /; empty: there is none
   std::function<std::string()> stats;  // JSON of GET /stats, from any thread; empty: there is none
 };
 

@@ -28,9 +28,9 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using Failure = boost::system::error_code;
 
-constexpr int kBacklog = 4096;                            // the kernel cuts it to net.core.somaxconn
-constexpr std::chrono::milliseconds kAcceptPause{100};    // after a failed accept (no descriptors): others must close
-constexpr std::chrono::milliseconds kStopMargin{1'000};   // beyond what a WebSocket's close may take
+constexpr int kBacklog = 4096;                           // the kernel cuts it to net.core.somaxconn
+constexpr std::chrono::milliseconds kAcceptPause{100};   // after a failed accept (no descriptors): others must close
+constexpr std::chrono::milliseconds kStopMargin{1'000};  // beyond what a WebSocket's close may take
 
 std::string random_hex() {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -92,7 +92,8 @@ struct HttpServer::State {
 Status HttpServer::State::listen() {
   const HttpOptions& options = context.options;
   Failure failed;
-  asio::ip::address address = asio::ip::make_address(options.address == "localhost" ? "127.0.0.1" : options.address, failed);
+  asio::ip::address address =
+      asio::ip::make_address(options.address == "localhost" ? "127.0.0.1" : options.address, failed);
   if (failed) return cannot_listen(options, "that is not an IP address");
   tcp::endpoint endpoint(address, options.port);
   acceptor.open(endpoint.protocol(), failed);
@@ -105,9 +106,8 @@ Status HttpServer::State::listen() {
 }
 
 void HttpServer::State::accept() {
-  acceptor.async_accept(asio::make_strand(io), [this](const Failure& failed, tcp::socket socket) {
-    on_accept(failed, std::move(socket));
-  });
+  acceptor.async_accept(asio::make_strand(io),
+                        [this](const Failure& failed, tcp::socket socket) { on_accept(failed, std::move(socket)); });
 }
 
 void HttpServer::State::on_accept(const Failure& failed, tcp::socket socket) {
@@ -126,11 +126,12 @@ void HttpServer::State::on_accept(const Failure& failed, tcp::socket socket) {
     turn_away(std::move(socket));
   } else {
     if (context.metrics != nullptr) context.metrics->connections_accepted.count();
-    auto session = std::make_shared<HttpSession>(
-        std::move(socket), context, sessions, count->enter(),
-        [this](tcp::socket taken, boost::beast::http::request_header<> head, std::string tenant, std::shared_ptr<void> slot) {
-          upgrade(std::move(taken), std::move(head), std::move(tenant), std::move(slot));
-        });
+    auto session =
+        std::make_shared<HttpSession>(std::move(socket), context, sessions, count->enter(),
+                                      [this](tcp::socket taken, boost::beast::http::request_header<> head,
+                                             std::string tenant, std::shared_ptr<void> slot) {
+                                        upgrade(std::move(taken), std::move(head), std::move(tenant), std::move(slot));
+                                      });
     sessions.add(session);
     session->start();
   }

@@ -27,11 +27,19 @@ RequestHead head_of(const http::request_parser<http::string_body>& parser) {
   head.method = std::string(message.method_string());
   head.target = std::string(message.target());
   head.version = message.version();
-  for (const auto& field : message) head.fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  for (const auto& field : message)
+    head.fields.emplace_back(std::string(field.name_string()), std::string(field.value()));
   if (auto length = parser.content_length()) head.content_length = *length;
   head.is_chunked = parser.chunked();
   head.keep_alive = parser.keep_alive();
   return head;
+}
+
+// The parser found fault with the bytes, as opposed to their having ended too soon.
+bool is_malformed(const boost::beast::error_code& failed) {
+  static const auto& of_parser = http::make_error_code(http::error::bad_method).category();
+  return failed && failed.category() == of_parser && failed != http::error::end_of_stream &&
+         failed != http::error::partial_message;
 }
 
 // A request line that fills the head by itself.
@@ -42,8 +50,8 @@ bool has_long_target(const boost::beast::flat_buffer& buffer, std::size_t target
 
 }  // namespace
 
-HttpSession::HttpSession(Socket socket, HttpContext& context, ConnectionSet& connections,
-                         std::shared_ptr<void> slot, UpgradeHandler upgrade)
+HttpSession::HttpSession(Socket socket, HttpContext& context, ConnectionSet& connections, std::shared_ptr<void> slot,
+                         UpgradeHandler upgrade)
     : socket_(std::move(socket)),
       executor_(socket_.get_executor()),
       context_(context),
@@ -51,7 +59,7 @@ HttpSession::HttpSession(Socket socket, HttpContext& context, ConnectionSet& con
       slot_(std::move(slot)),
       upgrade_(std::move(upgrade)),
       buffer_(kBufferBytesMax),
-      timer_(executor_) {}
+      deadline_(executor_) {}
 
 void HttpSession::start() {
   asio::post(executor_, [self = shared_from_this()] {
@@ -59,6 +67,9 @@ void HttpSession::start() {
     self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);  // a token is a small packet
     self->socket_.set_option(asio::socket_base::keep_alive(true), ignored);
     self->socket_.non_blocking(true, ignored);
+    self->deadline_.on_passed([weak = self->weak_from_this()] {
+      if (auto still = weak.lock()) still->on_deadline();
+    });
     self->wait_for_request();
   });
 }
@@ -78,7 +89,7 @@ void HttpSession::close_now() {
 void HttpSession::wait_for_request() {
   state_ = State::kIdle;
   if (context_.is_draining.load() && !is_first_) return close(CancelReason::kShutdown);
-  set_deadline(is_first_ ? context_.options.limits.head_timeout : context_.options.limits.keep_alive);
+  deadline_.set(is_first_ ? context_.options.limits.head_timeout : context_.options.limits.keep_alive);
   if (buffer_.size() > 0) return read_head();
   watch();
 }
@@ -121,13 +132,12 @@ void HttpSession::read_head() {
   state_ = State::kHead;
   is_first_ = false;
   arrived_ = context_.clock();
-  set_deadline(context_.options.limits.head_timeout);
+  deadline_.set(context_.options.limits.head_timeout);
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(context_.options.limits.head_bytes_max));
   parser_->body_limit(boost::none);  // set when it is known that the body will be read
-  http::async_read_header(socket_, buffer_, *parser_, [self = shared_from_this()](const Failure& failed, std::size_t) {
-    self->on_head(failed);
-  });
+  http::async_read_header(socket_, buffer_, *parser_,
+                          [self = shared_from_this()](const Failure& failed, std::size_t) { self->on_head(failed); });
 }
 
 void HttpSession::on_head(const Failure& failed) {
@@ -135,18 +145,14 @@ void HttpSession::on_head(const Failure& failed) {
   const HttpLimits& limits = context_.options.limits;
   if (failed == http::error::header_limit || failed == http::error::buffer_overflow) {
     if (has_long_target(buffer_, limits.target_bytes_max)) {
-      return refuse({ErrorCode::kUriTooLong, "the request target is too long", "", 0}, 414);
+      return refuse(ErrorCode::kUriTooLong, 414, "the request target is too long");
     }
-    return refuse({ErrorCode::kHeadersTooLarge,
-                   "the request head is larger than " + std::to_string(limits.head_bytes_max) + " bytes", "", 0},
-                  431);
+    return refuse(ErrorCode::kHeadersTooLarge, 431,
+                  "the request head is larger than " + std::to_string(limits.head_bytes_max) + " bytes");
   }
-  if (failed == http::error::bad_version) {
-    return refuse({ErrorCode::kInvalidRequest, "this server speaks HTTP/1.1", "", 0}, 505);
-  }
-  if (failed && failed.category() == http::make_error_code(http::error::end_of_stream).category() &&
-      failed != http::error::end_of_stream && failed != http::error::partial_message) {
-    return refuse({ErrorCode::kInvalidRequest, "this is no valid HTTP request: " + failed.message(), "", 0}, 400);
+  if (failed == http::error::bad_version) return refuse(ErrorCode::kInvalidRequest, 505, "this server speaks HTTP/1.1");
+  if (is_malformed(failed)) {
+    return refuse(ErrorCode::kInvalidRequest, 400, "this is no valid HTTP request: " + failed.message());
   }
   if (failed) return close(CancelReason::kClientGone);
 
@@ -159,15 +165,17 @@ void HttpSession::on_head(const Failure& failed) {
       state_ = State::kAnswering;
       advance();
       return watch();
-    case Exchange::Next::kUpgrade: return hand_over();
-    case Exchange::Next::kReadBody: return begin_body();
+    case Exchange::Next::kUpgrade:
+      return hand_over();
+    case Exchange::Next::kReadBody:
+      return begin_body();
   }
 }
 
 void HttpSession::begin_body() {
   state_ = State::kBody;
   body_bytes_ = 0;
-  set_deadline(context_.options.limits.body_timeout);
+  deadline_.set(context_.options.limits.body_timeout);
   parser_->body_limit(context_.options.limits.body_bytes_max);
   parser_->eager(true);
   bool is_expected = exchange_->head().version == 11 && !exchange_->head().find("Expect").empty();
@@ -184,15 +192,15 @@ void HttpSession::begin_body() {
 void HttpSession::read_body() {
   if (parser_->is_done()) {
     state_ = State::kAnswering;
-    clear_deadline();
+    deadline_.clear();
     exchange_->on_body(std::move(parser_->get().body()));
     parser_.reset();
     advance();
     return watch();
   }
-  http::async_read_some(socket_, buffer_, *parser_, [self = shared_from_this()](const Failure& failed, std::size_t bytes) {
-    self->on_body_part(failed, bytes);
-  });
+  http::async_read_some(
+      socket_, buffer_, *parser_,
+      [self = shared_from_this()](const Failure& failed, std::size_t bytes) { self->on_body_part(failed, bytes); });
 }
 
 void HttpSession::on_body_part(const Failure& failed, std::size_t bytes) {
@@ -200,21 +208,20 @@ void HttpSession::on_body_part(const Failure& failed, std::size_t bytes) {
   const HttpLimits& limits = context_.options.limits;
   body_bytes_ += bytes;
   if (failed == http::error::body_limit || body_bytes_ > wire_bytes_max(limits)) {
-    return refuse({ErrorCode::kPayloadTooLarge,
-                   "the body is larger than " + std::to_string(limits.body_bytes_max) + " bytes", "", 0},
-                  413);
+    return refuse(ErrorCode::kPayloadTooLarge, 413,
+                  "the body is larger than " + std::to_string(limits.body_bytes_max) + " bytes");
   }
-  if (failed == http::error::partial_message || failed == http::error::end_of_stream) return close(CancelReason::kClientGone);
-  if (failed && failed.category() == http::make_error_code(http::error::bad_chunk).category()) {
-    return refuse({ErrorCode::kInvalidRequest, "the body is malformed: " + failed.message(), "", 0}, 400);
+  if (is_malformed(failed)) {
+    return refuse(ErrorCode::kInvalidRequest, 400, "the body is malformed: " + failed.message());
   }
   if (failed) return close(CancelReason::kClientGone);
   read_body();
 }
 
 // Nothing the client sends after this is read as a request.
-void HttpSession::refuse(const Error& error, int status) {
+void HttpSession::refuse(ErrorCode code, int status, std::string message) {
   state_ = State::kAnswering;
+  Error error{code, std::move(message), "", 0};
   if (exchange_ == nullptr) return send(refuse_bytes(context_, error, status));
   exchange_->refuse(error);
   Answer answer = exchange_->take_answer();
@@ -226,8 +233,7 @@ void HttpSession::hand_over() {
   http::request_header<> head = parser_->release().base();
   std::string tenant = exchange_->tenant();
   state_ = State::kClosed;
-  clear_deadline();
-  timer_.cancel();
+  deadline_.stop();
   exchange_.reset();
   // A pending wait would keep the descriptor's read queue busy; it ends with operation_aborted.
   Failure ignored;
@@ -261,10 +267,12 @@ void HttpSession::advance() {
   }
   events_.clear();
   is_last_ = exchange_->append_events(events_);
-  if (is_chunked_) append_chunk(out_, events_);
-  else out_ += events_;
+  if (is_chunked_)
+    append_chunk(out_, events_);
+  else
+    out_ += events_;
   if (is_last_ && is_chunked_) out_ += kLastChunk;
-  if (out_.empty() && !is_last_) return set_deadline(context_.options.limits.sse_keep_alive);
+  if (out_.empty() && !is_last_) return deadline_.set(context_.options.limits.sse_keep_alive);
   write();
 }
 
@@ -278,11 +286,10 @@ void HttpSession::send(Answer answer) {
 
 void HttpSession::write() {
   is_writing_ = true;
-  set_deadline(context_.options.limits.write_stall);
-  socket_.async_write_some(asio::buffer(out_.data() + written_, out_.size() - written_),
-                           [self = shared_from_this()](const Failure& failed, std::size_t bytes) {
-                             self->on_written(failed, bytes);
-                           });
+  deadline_.set(context_.options.limits.write_stall);
+  socket_.async_write_some(
+      asio::buffer(out_.data() + written_, out_.size() - written_),
+      [self = shared_from_this()](const Failure& failed, std::size_t bytes) { self->on_written(failed, bytes); });
 }
 
 void HttpSession::on_written(const Failure& failed, std::size_t bytes) {
@@ -294,7 +301,7 @@ void HttpSession::on_written(const Failure& failed, std::size_t bytes) {
   written_ = 0;
   out_.clear();
   if (is_last_) return finish_exchange();
-  clear_deadline();
+  deadline_.clear();
   advance();
 }
 
@@ -313,25 +320,26 @@ void HttpSession::finish_exchange() {
 void HttpSession::linger() {
   if (state_ != State::kLingering) {
     state_ = State::kLingering;
-    set_deadline(context_.options.limits.linger);
+    deadline_.set(context_.options.limits.linger);
     Failure ignored;
     socket_.shutdown(asio::socket_base::shutdown_send, ignored);
     buffer_.consume(buffer_.size());
   }
-  socket_.async_read_some(buffer_.prepare(kReadBytes), [self = shared_from_this()](const Failure& failed, std::size_t bytes) {
-    if (self->state_ == State::kClosed) return;
-    self->lingered_bytes_ += bytes;
-    if (failed || self->lingered_bytes_ > kLingerBytesMax) return self->close(CancelReason::kClientGone);
-    self->linger();
-  });
+  socket_.async_read_some(buffer_.prepare(kReadBytes),
+                          [self = shared_from_this()](const Failure& failed, std::size_t bytes) {
+                            if (self->state_ == State::kClosed) return;
+                            self->lingered_bytes_ += bytes;
+                            if (failed || self->lingered_bytes_ > kLingerBytesMax)
+                              return self->close(CancelReason::kClientGone);
+                            self->linger();
+                          });
 }
 
 void HttpSession::close(CancelReason reason) {
   if (state_ == State::kClosed) return;
   auto self = shared_from_this();
   state_ = State::kClosed;
-  ++timer_turn_;
-  timer_.cancel();
+  deadline_.stop();
   if (exchange_ != nullptr) exchange_->cancel(reason);
   exchange_.reset();
   Failure ignored;
@@ -340,52 +348,33 @@ void HttpSession::close(CancelReason reason) {
   connections_.remove(this);
 }
 
-// ---- one timer: a deadline is only a number until the timer that runs has to be moved forward -------------------
-
-void HttpSession::set_deadline(std::chrono::milliseconds from_now) {
-  deadline_ = std::chrono::steady_clock::now() + from_now;
-  if (!timer_runs_ || timer_.expiry() > deadline_) start_timer();
-}
-
-void HttpSession::clear_deadline() { deadline_ = SteadyTime::max(); }
-
-void HttpSession::start_timer() {
-  timer_runs_ = true;
-  timer_.expires_at(deadline_);
-  timer_.async_wait([self = shared_from_this(), turn = ++timer_turn_](const Failure&) {
-    if (turn != self->timer_turn_ || self->state_ == State::kClosed) return;
-    self->timer_runs_ = false;
-    if (self->deadline_ == SteadyTime::max()) return;
-    if (std::chrono::steady_clock::now() < self->deadline_) return self->start_timer();
-    self->deadline_ = SteadyTime::max();
-    self->on_deadline();
-  });
-}
-
 void HttpSession::on_deadline() {
   switch (state_) {
     case State::kIdle:
-    case State::kLingering: return close(CancelReason::kClientGone);
+    case State::kLingering:
+      return close(CancelReason::kClientGone);
     case State::kHead:
     case State::kBody: {
       bool is_head = state_ == State::kHead;
       state_ = State::kAnswering;  // what is being read does not count any more
       Failure ignored;
       socket_.cancel(ignored);
-      return refuse({ErrorCode::kRequestTimeout,
-                     is_head ? "the request head took too long" : "the request body took too long", "", 0},
-                    408);
+      return refuse(ErrorCode::kRequestTimeout, 408,
+                    is_head ? "the request head took too long" : "the request body took too long");
     }
     case State::kAnswering:
       if (is_writing_) return close(CancelReason::kWriteStall);
       if (is_streaming_) {
         constexpr std::string_view kComment = ": keep-alive\n\n";
-        if (is_chunked_) append_chunk(out_, kComment);
-        else out_ += kComment;
+        if (is_chunked_)
+          append_chunk(out_, kComment);
+        else
+          out_ += kComment;
         write();
       }
       return;
-    case State::kClosed: return;
+    case State::kClosed:
+      return;
   }
 }
 

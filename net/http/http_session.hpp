@@ -7,7 +7,6 @@
 // One write is in flight at a time; the next one takes everything that has come since.
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -17,6 +16,7 @@
 #include <string>
 
 #include "net/http/connection_set.hpp"
+#include "net/http/deadline.hpp"
 #include "net/http/exchange.hpp"
 
 namespace troupe {
@@ -51,7 +51,7 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   void begin_body();
   void read_body();
   void on_body_part(const Failure& failed, std::size_t bytes);
-  void refuse(const Error& error, int status);
+  void refuse(ErrorCode code, int status, std::string message);
   void hand_over();
 
   void wake();     // from any thread
@@ -64,9 +64,6 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   void linger();
   void close(CancelReason reason);
 
-  void set_deadline(std::chrono::milliseconds from_now);
-  void clear_deadline();
-  void start_timer();
   void on_deadline();
 
   Socket socket_;
@@ -86,20 +83,16 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   std::unique_ptr<Exchange> exchange_;
   std::atomic<bool> is_woken_{false};  // a call of advance() is on its way
 
-  std::string out_;             // being written: [0, written_) is out
-  std::string events_;          // to be framed; kept for its memory
+  std::string out_;     // being written: [0, written_) is out
+  std::string events_;  // to be framed; kept for its memory
   std::size_t written_ = 0;
   bool is_writing_ = false;
-  bool is_streaming_ = false;   // the head of a stream is out
+  bool is_streaming_ = false;  // the head of a stream is out
   bool is_chunked_ = false;
-  bool is_last_ = false;        // out_ ends the answer
+  bool is_last_ = false;  // out_ ends the answer
   bool keep_alive_ = false;
 
-  boost::asio::steady_timer timer_;
-  SteadyTime deadline_ = SteadyTime::max();  // what it means, state_ says
-  bool timer_runs_ = false;
-  std::uint64_t timer_turn_ = 0;             // of the wait that counts; earlier ones are void
-
+  Deadline deadline_;  // what it means, state_ says
   std::size_t lingered_bytes_ = 0;
 };
 

@@ -10,8 +10,8 @@ namespace troupe {
 struct Route {
   const char* path;
   HttpRoute label;
-  const char* methods;   // as Allow lists them
-  bool is_open;          // answered without an API key
+  const char* methods;  // as Allow lists them
+  bool is_open;         // answered without an API key
 
   bool allows(std::string_view method) const;
 };

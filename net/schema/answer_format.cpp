@@ -10,8 +10,10 @@ namespace {
 
 const char* wire_name(FinishReason reason) {
   switch (reason) {
-    case FinishReason::kStop: return "stop";
-    case FinishReason::kLength: return "length";
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
   }
   return "stop";
 }
@@ -21,7 +23,7 @@ void append_finish_reason(JsonWriter& json, const ResponseStream::Chunk& chunk) 
   chunk.phase == StreamPhase::kFinished ? json.value(wire_name(chunk.finish)) : json.null();
 }
 
-constexpr const char* kStageNames[kStageCount] = {"receive_ms", "tokenize_ms", "cache_ms", "queue_ms",
+constexpr const char* kStageNames[kStageCount] = {"receive_ms", "tokenize_ms", "cache_ms",  "queue_ms",
                                                   "prefill_ms", "decode_ms",   "deliver_ms"};
 
 std::chrono::nanoseconds sum(const StageTimes& stages) {
@@ -35,9 +37,9 @@ double milliseconds(std::chrono::nanoseconds time) {
 // Of the choice that took longest: the one the answer waited for.
 void append_timings(JsonWriter& json, std::span<const ChoiceEnd> choices) {
   if (choices.empty()) return;
-  const ChoiceEnd& slowest = *std::max_element(choices.begin(), choices.end(), [](const ChoiceEnd& a, const ChoiceEnd& b) {
-    return sum(a.stages) < sum(b.stages);
-  });
+  const ChoiceEnd& slowest =
+      *std::max_element(choices.begin(), choices.end(),
+                        [](const ChoiceEnd& a, const ChoiceEnd& b) { return sum(a.stages) < sum(b.stages); });
   json.key("timings").begin_object();
   for (std::size_t i = 0; i < kStageCount; ++i) json.field(kStageNames[i], milliseconds(slowest.stages.stage[i]));
   json.field("total_ms", milliseconds(sum(slowest.stages)));
@@ -68,9 +70,12 @@ void AnswerFormat::append_head(JsonWriter& json, const char* object) const {
 
 void AnswerFormat::append_logprobs(JsonWriter& json, const ResponseStream::Chunk& chunk, TextPosition position) const {
   json.key("logprobs");
-  if (!shape_.logprobs) json.null();
-  else if (is_chat()) append_chat_logprobs(json, chunk.tokens, shape_.codec);
-  else append_completion_logprobs(json, chunk.tokens, shape_.codec, chunk.text, position);
+  if (!shape_.logprobs)
+    json.null();
+  else if (is_chat())
+    append_chat_logprobs(json, chunk.tokens, shape_.codec);
+  else
+    append_completion_logprobs(json, chunk.tokens, shape_.codec, chunk.text, position);
 }
 
 void AnswerFormat::append_choice(JsonWriter& json, std::uint32_t index, const ResponseStream::Chunk& chunk) const {

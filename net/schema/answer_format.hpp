@@ -14,15 +14,15 @@ namespace troupe {
 
 struct AnswerShape {
   ApiKind kind = ApiKind::kCompletion;
-  std::string id;               // "cmpl-..." or "chatcmpl-..."
-  std::int64_t created_s = 0;   // Unix time
+  std::string id;              // "cmpl-..." or "chatcmpl-..."
+  std::int64_t created_s = 0;  // Unix time
   std::string model;
   std::string system_fingerprint;
   std::uint32_t choices_per_prompt = 1;
   bool logprobs = false;
   bool include_usage = false;
-  bool guide_compat = false;             // adds "text" at the top level (R192)
-  const TextCodec* codec = nullptr;      // for the text of tokens in logprobs
+  bool guide_compat = false;         // adds "text" at the top level (R192)
+  const TextCodec* codec = nullptr;  // for the text of tokens in logprobs
 };
 AnswerShape shape_of(const ApiRequest& request);  // without id, time and fingerprint
 

@@ -46,8 +46,9 @@ void check_copies(JsonFields& fields, const std::vector<PromptInput>& prompts, s
     fields.refuse("n", " times the number of prompts is " + std::to_string(sequences) + "; at most " +
                            std::to_string(kSequencesMax) + " are allowed");
   }
-  std::size_t bytes = std::accumulate(prompts.begin(), prompts.end(), std::size_t{0},
-                                      [](std::size_t sum, const PromptInput& prompt) { return sum + bytes_of(prompt); });
+  std::size_t bytes =
+      std::accumulate(prompts.begin(), prompts.end(), std::size_t{0},
+                      [](std::size_t sum, const PromptInput& prompt) { return sum + bytes_of(prompt); });
   if (bytes * choices > kPromptCopiesMax) {
     fields.refuse("n", " times the size of the prompts is more than " + std::to_string(kPromptCopiesMax) + " bytes");
   }
@@ -90,8 +91,10 @@ Result<ApiRequest> parse_request(ApiKind kind, const boost::json::value& body, c
       Request& sequence = request.sequences.emplace_back();
       sequence.external_id = origin.external_id;
       sequence.model = card->name;
-      if (choice + 1 == shared.choices) sequence.prompt = std::move(prompt);
-      else sequence.prompt = prompt;
+      if (choice + 1 == shared.choices)
+        sequence.prompt = std::move(prompt);
+      else
+        sequence.prompt = prompt;
       sequence.sampling = shared.sampling;
       sequence.stop = shared.stop;
       sequence.choice = choice;

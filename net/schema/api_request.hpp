@@ -12,17 +12,17 @@
 
 namespace troupe {
 
-inline constexpr std::int64_t kChoicesMax = 128;        // n, as at OpenAI
-inline constexpr std::size_t kPromptsMax = 1024;        // of one request
-inline constexpr std::size_t kSequencesMax = 1024;      // prompts x n
+inline constexpr std::int64_t kChoicesMax = 128;            // n, as at OpenAI
+inline constexpr std::size_t kPromptsMax = 1024;            // of one request
+inline constexpr std::size_t kSequencesMax = 1024;          // prompts x n
 inline constexpr std::size_t kPromptCopiesMax = 64U << 20;  // bytes of all sequences' prompts together
 inline constexpr std::size_t kMessagesMax = 4096;
 inline constexpr std::size_t kStopsMax = 16;
 inline constexpr std::size_t kStopBytesMax = 1024;
 inline constexpr std::size_t kStopTokensMax = 128;
 inline constexpr std::int64_t kLogprobsMax = 20;
-inline constexpr std::size_t kBiasesMax = 1024;         // entries of logit_bias
-inline constexpr std::size_t kNameBytesMax = 256;       // model, cache_salt, user, role, name
+inline constexpr std::size_t kBiasesMax = 1024;    // entries of logit_bias
+inline constexpr std::size_t kNameBytesMax = 256;  // model, cache_salt, user, role, name
 // A prompt with more bytes than this a token of context is surely too long; known without tokenizing it.
 inline constexpr std::size_t kBytesPerTokenMax = 16;
 

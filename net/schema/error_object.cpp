@@ -7,27 +7,48 @@ namespace troupe {
 
 int http_status_of(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidRequest: return 400;
-    case ErrorCode::kContextLengthExceeded: return 400;
-    case ErrorCode::kUnsupported: return 400;
-    case ErrorCode::kUnauthorized: return 401;
-    case ErrorCode::kForbidden: return 403;
-    case ErrorCode::kModelNotFound: return 404;
-    case ErrorCode::kNotFound: return 404;
-    case ErrorCode::kMethodNotAllowed: return 405;
-    case ErrorCode::kRequestTimeout: return 408;
-    case ErrorCode::kPayloadTooLarge: return 413;
-    case ErrorCode::kUriTooLong: return 414;
-    case ErrorCode::kUnsupportedMediaType: return 415;
-    case ErrorCode::kHeadersTooLarge: return 431;
-    case ErrorCode::kQueueFull: return 429;
-    case ErrorCode::kDeadlineExceeded: return 504;
-    case ErrorCode::kCancelled: return 499;  // nginx's word for it; the client is gone, only our books see it
-    case ErrorCode::kShuttingDown: return 503;
-    case ErrorCode::kNotReady: return 503;
-    case ErrorCode::kInternal: return 500;
-    case ErrorCode::kModelFile: return 500;
-    case ErrorCode::kConfiguration: return 500;
+    case ErrorCode::kInvalidRequest:
+      return 400;
+    case ErrorCode::kContextLengthExceeded:
+      return 400;
+    case ErrorCode::kUnsupported:
+      return 400;
+    case ErrorCode::kUnauthorized:
+      return 401;
+    case ErrorCode::kForbidden:
+      return 403;
+    case ErrorCode::kModelNotFound:
+      return 404;
+    case ErrorCode::kNotFound:
+      return 404;
+    case ErrorCode::kMethodNotAllowed:
+      return 405;
+    case ErrorCode::kRequestTimeout:
+      return 408;
+    case ErrorCode::kPayloadTooLarge:
+      return 413;
+    case ErrorCode::kUriTooLong:
+      return 414;
+    case ErrorCode::kUnsupportedMediaType:
+      return 415;
+    case ErrorCode::kHeadersTooLarge:
+      return 431;
+    case ErrorCode::kQueueFull:
+      return 429;
+    case ErrorCode::kDeadlineExceeded:
+      return 504;
+    case ErrorCode::kCancelled:
+      return 499;  // nginx's word for it; the client is gone, only our books see it
+    case ErrorCode::kShuttingDown:
+      return 503;
+    case ErrorCode::kNotReady:
+      return 503;
+    case ErrorCode::kInternal:
+      return 500;
+    case ErrorCode::kModelFile:
+      return 500;
+    case ErrorCode::kConfiguration:
+      return 500;
   }
   return 500;
 }
@@ -44,44 +65,71 @@ const char* error_type_of(ErrorCode code) {
     case ErrorCode::kPayloadTooLarge:
     case ErrorCode::kUriTooLong:
     case ErrorCode::kUnsupportedMediaType:
-    case ErrorCode::kHeadersTooLarge: return "invalid_request_error";
-    case ErrorCode::kUnauthorized: return "authentication_error";
-    case ErrorCode::kForbidden: return "permission_error";
-    case ErrorCode::kQueueFull: return "rate_limit_error";
-    case ErrorCode::kDeadlineExceeded: return "timeout_error";
-    case ErrorCode::kCancelled: return "cancelled_error";
+    case ErrorCode::kHeadersTooLarge:
+      return "invalid_request_error";
+    case ErrorCode::kUnauthorized:
+      return "authentication_error";
+    case ErrorCode::kForbidden:
+      return "permission_error";
+    case ErrorCode::kQueueFull:
+      return "rate_limit_error";
+    case ErrorCode::kDeadlineExceeded:
+      return "timeout_error";
+    case ErrorCode::kCancelled:
+      return "cancelled_error";
     case ErrorCode::kShuttingDown:
-    case ErrorCode::kNotReady: return "overloaded_error";
+    case ErrorCode::kNotReady:
+      return "overloaded_error";
     case ErrorCode::kInternal:
     case ErrorCode::kModelFile:
-    case ErrorCode::kConfiguration: return "server_error";
+    case ErrorCode::kConfiguration:
+      return "server_error";
   }
   return "server_error";
 }
 
 const char* error_code_of(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidRequest: return nullptr;
-    case ErrorCode::kContextLengthExceeded: return "context_length_exceeded";
-    case ErrorCode::kUnsupported: return "unsupported_parameter";
-    case ErrorCode::kUnauthorized: return "invalid_api_key";
-    case ErrorCode::kForbidden: return "permission_denied";
-    case ErrorCode::kModelNotFound: return "model_not_found";
-    case ErrorCode::kNotFound: return "not_found";
-    case ErrorCode::kMethodNotAllowed: return "method_not_allowed";
-    case ErrorCode::kRequestTimeout: return "request_timeout";
-    case ErrorCode::kPayloadTooLarge: return "payload_too_large";
-    case ErrorCode::kUriTooLong: return "uri_too_long";
-    case ErrorCode::kUnsupportedMediaType: return "unsupported_media_type";
-    case ErrorCode::kHeadersTooLarge: return "headers_too_large";
-    case ErrorCode::kQueueFull: return "queue_full";
-    case ErrorCode::kDeadlineExceeded: return "deadline_exceeded";
-    case ErrorCode::kCancelled: return "cancelled";
-    case ErrorCode::kShuttingDown: return "shutting_down";
-    case ErrorCode::kNotReady: return "not_ready";
+    case ErrorCode::kInvalidRequest:
+      return nullptr;
+    case ErrorCode::kContextLengthExceeded:
+      return "context_length_exceeded";
+    case ErrorCode::kUnsupported:
+      return "unsupported_parameter";
+    case ErrorCode::kUnauthorized:
+      return "invalid_api_key";
+    case ErrorCode::kForbidden:
+      return "permission_denied";
+    case ErrorCode::kModelNotFound:
+      return "model_not_found";
+    case ErrorCode::kNotFound:
+      return "not_found";
+    case ErrorCode::kMethodNotAllowed:
+      return "method_not_allowed";
+    case ErrorCode::kRequestTimeout:
+      return "request_timeout";
+    case ErrorCode::kPayloadTooLarge:
+      return "payload_too_large";
+    case ErrorCode::kUriTooLong:
+      return "uri_too_long";
+    case ErrorCode::kUnsupportedMediaType:
+      return "unsupported_media_type";
+    case ErrorCode::kHeadersTooLarge:
+      return "headers_too_large";
+    case ErrorCode::kQueueFull:
+      return "queue_full";
+    case ErrorCode::kDeadlineExceeded:
+      return "deadline_exceeded";
+    case ErrorCode::kCancelled:
+      return "cancelled";
+    case ErrorCode::kShuttingDown:
+      return "shutting_down";
+    case ErrorCode::kNotReady:
+      return "not_ready";
     case ErrorCode::kInternal:
     case ErrorCode::kModelFile:
-    case ErrorCode::kConfiguration: return "internal_error";
+    case ErrorCode::kConfiguration:
+      return "internal_error";
   }
   return "internal_error";
 }

@@ -49,8 +49,10 @@ std::int64_t JsonFields::integer(std::string_view name, std::int64_t min, std::i
   std::string range = "between " + std::to_string(min) + " and " + std::to_string(max);
   std::optional<std::int64_t> number = as_integer(*value);
   if (!number) {
-    if (value->is_uint64()) refuse(name, out_of_range(*value, range));
-    else refuse_type(name, *value, "an integer");
+    if (value->is_uint64())
+      refuse(name, out_of_range(*value, range));
+    else
+      refuse_type(name, *value, "an integer");
     return fallback;
   }
   if (!(min <= *number && *number <= max)) {

@@ -24,10 +24,10 @@ class JsonFields {
 
   bool boolean(std::string_view name, bool fallback);
   std::int64_t integer(std::string_view name, std::int64_t min, std::int64_t max, std::int64_t fallback);
-  float number(std::string_view name, float min, float max, float fallback);           // min <= x <= max
-  float positive_number(std::string_view name, float max, float fallback);             // 0 < x <= max
-  std::string text(std::string_view name, std::size_t bytes_max);                      // absent: empty
-  const boost::json::object* object(std::string_view name);                            // absent: nullptr
+  float number(std::string_view name, float min, float max, float fallback);  // min <= x <= max
+  float positive_number(std::string_view name, float max, float fallback);    // 0 < x <= max
+  std::string text(std::string_view name, std::size_t bytes_max);             // absent: empty
+  const boost::json::object* object(std::string_view name);                   // absent: nullptr
 
   // Notes an error unless there is one already. `what` follows the name: "seed" + " must be an integer".
   void refuse(std::string_view name, std::string_view what, ErrorCode code = ErrorCode::kInvalidRequest);

@@ -24,13 +24,14 @@ class JsonWriter {
   JsonWriter& value(const char* text) { return value(std::string_view(text)); }
   JsonWriter& value(const std::string& text) { return value(std::string_view(text)); }
   JsonWriter& value(bool truth) { return raw(truth ? "true" : "false"); }
-  JsonWriter& value(float number);   // shortest form that reads back the same; not finite: -9999.0, as OpenAI's -inf
+  JsonWriter& value(float number);  // shortest form that reads back the same; not finite: -9999.0, as OpenAI's -inf
   JsonWriter& value(double number);
   template <class Integer>
-    requires std::is_integral_v<Integer>
-  JsonWriter& value(Integer number) {
-    if constexpr (std::is_signed_v<Integer>) return integer(static_cast<std::int64_t>(number));
-    else return natural(static_cast<std::uint64_t>(number));
+  requires std::is_integral_v<Integer> JsonWriter& value(Integer number) {
+    if constexpr (std::is_signed_v<Integer>)
+      return integer(static_cast<std::int64_t>(number));
+    else
+      return natural(static_cast<std::uint64_t>(number));
   }
   JsonWriter& null() { return raw("null"); }
   JsonWriter& raw(std::string_view json);  // a value that is JSON already

@@ -57,7 +57,8 @@ void append_completion_logprobs(JsonWriter& json, std::span<const StreamToken> t
   json.end_array().key("text_offset").begin_array();
   std::size_t counted = 0;  // bytes of `text`; tokens begin in ascending order
   for (const StreamToken& token : tokens) {
-    std::size_t begin = std::min<std::size_t>(token.text_begin - std::min(token.text_begin, position.bytes), text.size());
+    std::size_t begin =
+        std::min<std::size_t>(token.text_begin - std::min(token.text_begin, position.bytes), text.size());
     if (begin > counted) {
       position.characters += count_characters(text.substr(counted, begin - counted));
       counted = begin;

@@ -7,8 +7,8 @@ namespace troupe {
 
 Error model_not_found(std::string_view name) {
   std::string shown(cut_utf8(name, kNameBytesMax));
-  return Error{ErrorCode::kModelNotFound, "the model '" + shown + "' does not exist here; GET /v1/models lists those that do",
-               "model", 0};
+  return Error{ErrorCode::kModelNotFound,
+               "the model '" + shown + "' does not exist here; GET /v1/models lists those that do", "model", 0};
 }
 
 const ModelCard* read_model(JsonFields& fields, std::optional<Error>& error, const ModelCatalog& catalog) {
@@ -16,8 +16,10 @@ const ModelCard* read_model(JsonFields& fields, std::optional<Error>& error, con
   if (error) return nullptr;
   const ModelCard* card = catalog.find(name);
   if (card != nullptr) return card;
-  if (name.empty()) fields.refuse("model", " is required: this server has several models");
-  else error = model_not_found(name);
+  if (name.empty())
+    fields.refuse("model", " is required: this server has several models");
+  else
+    error = model_not_found(name);
   return nullptr;
 }
 

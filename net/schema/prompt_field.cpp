@@ -15,8 +15,9 @@ namespace json = boost::json;
 constexpr std::array<std::string_view, 6> kRoles = {"system", "developer", "user", "assistant", "tool", "function"};
 
 void refuse_length(JsonFields& fields, std::string_view name, const std::string& size, const ModelCard& card) {
-  fields.refuse(name, " has " + size + ", more than this model's maximum context length of " +
-                          std::to_string(card.context_length) + " tokens can hold",
+  fields.refuse(name,
+                " has " + size + ", more than this model's maximum context length of " +
+                    std::to_string(card.context_length) + " tokens can hold",
                 ErrorCode::kContextLengthExceeded);
 }
 
@@ -33,7 +34,8 @@ PromptInput read_text_prompt(JsonFields& fields, const json::string& text, const
 }
 
 // "content" of a message: a string, or parts of type "text", which are joined by newlines as vLLM does.
-std::string read_content(JsonFields& message, std::optional<Error>& error, std::string_view prefix, bool may_be_absent) {
+std::string read_content(JsonFields& message, std::optional<Error>& error, std::string_view prefix,
+                         bool may_be_absent) {
   const json::value* content = message.find("content");
   if (content == nullptr) {
     if (!may_be_absent) message.refuse("content", " is required");
@@ -158,8 +160,9 @@ ChatPrompt read_chat_prompt(JsonFields& fields, std::optional<Error>& error, con
   const json::value* value = fields.find("messages");
   const json::array* messages = value == nullptr ? nullptr : value->if_array();
   if (messages == nullptr || messages->empty() || messages->size() > kMessagesMax) {
-    fields.refuse("messages", value == nullptr ? std::string(" is required")
-                                               : " must be a list of 1 to " + std::to_string(kMessagesMax) + " messages");
+    fields.refuse("messages", value == nullptr
+                                  ? std::string(" is required")
+                                  : " must be a list of 1 to " + std::to_string(kMessagesMax) + " messages");
     return prompt;
   }
   std::size_t bytes = 0;

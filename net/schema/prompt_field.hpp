@@ -17,5 +17,4 @@ ChatPrompt read_chat_prompt(JsonFields& fields, std::optional<Error>& error, con
 std::vector<TokenId> read_token_ids(JsonFields& fields, std::string_view name, const boost::json::value& list,
                                     const ModelCard& card);
 
-
 }  // namespace troupe

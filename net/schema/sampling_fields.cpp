@@ -57,7 +57,8 @@ std::vector<std::pair<TokenId, float>> read_logit_bias(JsonFields& fields, const
     }
     double bias = member.value().is_number() ? member.value().to_number<double>() : 1000.0;
     if (!(-100.0 <= bias && bias <= 100.0)) {
-      fields.refuse("logit_bias", " has the value " + brief(member.value()) + "; values must be numbers between -100 and 100");
+      fields.refuse("logit_bias",
+                    " has the value " + brief(member.value()) + "; values must be numbers between -100 and 100");
       return {};
     }
     biases.emplace_back(*token, static_cast<float>(bias));
@@ -83,7 +84,8 @@ std::vector<std::string> read_stop(JsonFields& fields) {
   for (const json::value& element : *list) {
     const json::string* text = element.if_string();
     if (text == nullptr || text->empty() || text->size() > kStopBytesMax) {
-      fields.refuse("stop", " must hold strings of 1 to " + std::to_string(kStopBytesMax) + " bytes, not " + brief(element));
+      fields.refuse("stop",
+                    " must hold strings of 1 to " + std::to_string(kStopBytesMax) + " bytes, not " + brief(element));
       return {};
     }
     stops.emplace_back(std::string_view(*text));
@@ -169,8 +171,8 @@ std::uint32_t read_max_tokens(JsonFields& fields, const char* name, const ModelC
 
 void check_min_tokens(JsonFields& fields, const StopRules& stop) {
   if (stop.max_tokens != 0 && stop.min_tokens > stop.max_tokens) {
-    fields.refuse("min_tokens", " is " + std::to_string(stop.min_tokens) + "; it must not exceed max_tokens, which is " +
-                                    std::to_string(stop.max_tokens));
+    fields.refuse("min_tokens", " is " + std::to_string(stop.min_tokens) +
+                                    "; it must not exceed max_tokens, which is " + std::to_string(stop.max_tokens));
   }
 }
 

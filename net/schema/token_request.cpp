@@ -21,8 +21,10 @@ Result<TokenizeRequest> parse_tokenize(std::string_view body, const ModelCatalog
 
   refuse_unsupported(fields);
   bool is_chat = fields.find("messages") != nullptr;
-  if (is_chat) request.job.prompt = read_chat_prompt(fields, error, *request.card);
-  else request.job.prompt = fields.text("prompt", kBytesPerTokenMax * request.card->context_length);
+  if (is_chat)
+    request.job.prompt = read_chat_prompt(fields, error, *request.card);
+  else
+    request.job.prompt = fields.text("prompt", kBytesPerTokenMax * request.card->context_length);
   if (!is_chat && fields.find("prompt") == nullptr) fields.refuse("prompt", " or messages is required");
   // A chat template writes the special tokens itself.
   request.job.add_special = fields.boolean("add_special_tokens", !is_chat);
@@ -41,8 +43,10 @@ Result<DetokenizeRequest> parse_detokenize(std::string_view body, const ModelCat
   if (error) return *error;
 
   const boost::json::value* tokens = fields.find("tokens");
-  if (tokens == nullptr || !tokens->is_array()) fields.refuse("tokens", " must be a list of token ids");
-  else request.tokens = read_token_ids(fields, "tokens", *tokens, *request.card);
+  if (tokens == nullptr || !tokens->is_array())
+    fields.refuse("tokens", " must be a list of token ids");
+  else
+    request.tokens = read_token_ids(fields, "tokens", *tokens, *request.card);
   if (error) return *error;
   return request;
 }

@@ -11,14 +11,20 @@ namespace json = boost::json;
 
 bool says_nothing(const json::value& value) {
   switch (value.kind()) {
-    case json::kind::null: return true;
-    case json::kind::bool_: return !value.get_bool();
-    case json::kind::string: return value.get_string().empty();
-    case json::kind::array: return value.get_array().empty();
-    case json::kind::object: return value.get_object().empty();
+    case json::kind::null:
+      return true;
+    case json::kind::bool_:
+      return !value.get_bool();
+    case json::kind::string:
+      return value.get_string().empty();
+    case json::kind::array:
+      return value.get_array().empty();
+    case json::kind::object:
+      return value.get_object().empty();
     case json::kind::int64:
     case json::kind::uint64:
-    case json::kind::double_: return false;
+    case json::kind::double_:
+      return false;
   }
   return false;
 }

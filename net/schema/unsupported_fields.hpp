@@ -5,7 +5,7 @@
 
 namespace troupe {
 
-void refuse_unsupported(JsonFields& fields);          // of both kinds of request
+void refuse_unsupported(JsonFields& fields);           // of both kinds of request
 void refuse_unsupported_message(JsonFields& message);  // of one message of a chat
 
 }  // namespace troupe

@@ -12,7 +12,10 @@ std::size_t utf8_length(std::string_view text) {
   auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned char first = byte(0);
   if (first < 0x80) return 1;
-  std::size_t length = first >= 0xC2 && first <= 0xDF ? 2 : (first & 0xF0U) == 0xE0 ? 3 : first >= 0xF0 && first <= 0xF4 ? 4 : 0;
+  std::size_t length = first >= 0xC2 && first <= 0xDF   ? 2
+                       : (first & 0xF0U) == 0xE0        ? 3
+                       : first >= 0xF0 && first <= 0xF4 ? 4
+                                                        : 0;
   if (length == 0 || text.size() < length) return 0;
   // The second byte excludes what could be written shorter, surrogates and everything above U+10FFFF.
   unsigned char low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;

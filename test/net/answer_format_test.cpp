@@ -83,8 +83,9 @@ TEST_CASE("answer: timings are of the choice that took longest, in milliseconds"
   const ResponseStream::Chunk chunks[] = {quick, slow};
   std::string out;
   AnswerFormat(shape(ApiKind::kCompletion)).append_whole(out, chunks);
-  CHECK(parsed(out).at("timings") ==
-        parsed(R"({"receive_ms":0,"tokenize_ms":0,"cache_ms":0,"queue_ms":1.5,"prefill_ms":0,"decode_ms":2,"deliver_ms":0,
+  CHECK(
+      parsed(out).at("timings") ==
+      parsed(R"({"receive_ms":0,"tokenize_ms":0,"cache_ms":0,"queue_ms":1.5,"prefill_ms":0,"decode_ms":2,"deliver_ms":0,
                    "total_ms":3.5,"cached":false})"));
 }
 
@@ -156,7 +157,8 @@ TEST_CASE("answer: a chat's stream begins with the role, goes on with content an
         parsed(R"({"index":2,"delta":{"content":"hi"},"logprobs":null,"finish_reason":null})"));
   out.clear();
   format.append_delta(out, 2, finished("", FinishReason::kLength, {}), position);
-  CHECK(parsed(out).at("choices").at(0) == parsed(R"({"index":2,"delta":{},"logprobs":null,"finish_reason":"length"})"));
+  CHECK(parsed(out).at("choices").at(0) ==
+        parsed(R"({"index":2,"delta":{},"logprobs":null,"finish_reason":"length"})"));
   CHECK(position.bytes == 2);
   const ChoiceEnd ends[] = {{{3, 4, 1}, {}, true}};
   out.clear();

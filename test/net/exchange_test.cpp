@@ -36,7 +36,8 @@ struct Bench {
     made->on_body(std::move(body));
     return made;
   }
-  Answer answer_to(std::string method, std::string target, std::vector<std::pair<std::string, std::string>> fields = {}) {
+  Answer answer_to(std::string method, std::string target,
+                   std::vector<std::pair<std::string, std::string>> fields = {}) {
     auto made = exchange(std::move(method), std::move(target), std::move(fields));
     if (made->on_head() == Exchange::Next::kReadBody) made->on_body("");
     REQUIRE(made->poll() == Exchange::State::kAnswer);
@@ -140,7 +141,8 @@ TEST_CASE("R095: a harmless x-request-id comes back, another one is replaced") {
   CHECK(field(bench.answer_to("GET", "/health", {{"X-Request-Id", "abc-1.2:3"}}), "x-request-id") == "abc-1.2:3");
   std::string ours = field(bench.answer_to("GET", "/health"), "x-request-id");
   CHECK(ours.substr(0, 6) == "req-ab");
-  for (const std::string& bad : {std::string("a b"), std::string("a\r\nSet-Cookie: x"), std::string(129, 'a'), std::string("\xff")}) {
+  for (const std::string& bad :
+       {std::string("a b"), std::string("a\r\nSet-Cookie: x"), std::string(129, 'a'), std::string("\xff")}) {
     CHECK(field(bench.answer_to("GET", "/health", {{"X-Request-Id", bad}}), "x-request-id").substr(0, 6) == "req-ab");
   }
   auto exchange = bench.posted("/v1/completions", R"({"prompt":"x"})", {{"X-Request-Id", "mine"}});
@@ -170,8 +172,9 @@ TEST_CASE("exchange: a completion that is not streamed answers when all its choi
 
 TEST_CASE("exchange: the status of a stream waits until every choice is accepted") {
   Bench bench;
-  auto exchange = bench.posted("/v1/chat/completions",
-                               R"({"messages":[{"role":"user","content":"x"}],"n":2,"stream":true,"stream_options":{"include_usage":true}})");
+  auto exchange = bench.posted(
+      "/v1/chat/completions",
+      R"({"messages":[{"role":"user","content":"x"}],"n":2,"stream":true,"stream_options":{"include_usage":true}})");
   auto first = bench.service.stream(0);
   auto second = bench.service.stream(1);
   first->accept(3, 0, "class-1", false);

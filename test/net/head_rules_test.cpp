@@ -32,7 +32,8 @@ int body_status_of(const RequestHead& head) {
 TEST_CASE("head: Host must be there once and be a host") {
   CHECK(status_of(head_with({})) == 400);
   CHECK(status_of(head_with({{"Host", "a"}, {"host", "a"}})) == 400);
-  for (const char* bad : {"", "a b", "a/b", "a@b", "http://a", "a:b", "a:", "a:80:80", "[::1", "[]", "[zz]", "a:123456", "a\"b", "a,b:x", ":80"}) {
+  for (const char* bad : {"", "a b", "a/b", "a@b", "http://a", "a:b", "a:", "a:80:80", "[::1", "[]", "[zz]", "a:123456",
+                          "a\"b", "a,b:x", ":80"}) {
     CAPTURE(bad);
     int expected = std::string(bad) == "a:" ? 0 : 400;  // an empty port is allowed (RFC 3986 3.2.3)
     CHECK(status_of(head_with({{"Host", bad}})) == expected);
@@ -47,7 +48,8 @@ TEST_CASE("head: Host must be there once and be a host") {
 }
 
 TEST_CASE("head: a message whose length two readers could see differently is refused") {
-  auto framed = [](std::vector<std::pair<std::string, std::string>> fields, unsigned version = 11, bool chunked = true) {
+  auto framed = [](std::vector<std::pair<std::string, std::string>> fields, unsigned version = 11,
+                   bool chunked = true) {
     fields.emplace_back("Host", "a");
     RequestHead head = head_with(std::move(fields));
     head.version = version;
@@ -100,7 +102,8 @@ TEST_CASE("head: bodies are JSON, as they are and not too large") {
   CHECK(body_status_of(head_with({})) == 0);
   CHECK(body_status_of(head_with({{"Content-Type", "application/json; charset=utf-8"}})) == 0);
   CHECK(body_status_of(head_with({{"Content-Type", "application/vnd.api+json"}})) == 0);
-  for (const char* bad : {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", "json"}) {
+  for (const char* bad : {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+                          "application/jsonx", "json"}) {
     CAPTURE(bad);
     CHECK(body_status_of(head_with({{"Content-Type", bad}})) == 415);
   }
@@ -116,8 +119,8 @@ TEST_CASE("head: bodies are JSON, as they are and not too large") {
 TEST_CASE("routes are an exact look-up; only a model's name is decoded") {
   CHECK(find_route("/v1/completions").route->label == HttpRoute::kCompletions);
   CHECK(find_route("/").route->label == HttpRoute::kPage);
-  for (const char* bad : {"/v1/completions/", "//v1/completions", "/V1/completions", "/v1/./completions", "/v1/%63ompletions",
-                          "/v1/models/", "/etc/passwd", "/../", "*", ""}) {
+  for (const char* bad : {"/v1/completions/", "//v1/completions", "/V1/completions", "/v1/./completions",
+                          "/v1/%63ompletions", "/v1/models/", "/etc/passwd", "/../", "*", ""}) {
     CAPTURE(bad);
     CHECK(find_route(bad).route == nullptr);
   }

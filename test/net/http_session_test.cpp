@@ -82,7 +82,8 @@ TEST_CASE("http: Connection: close and HTTP/1.0 end the connection, HTTP/1.0 wit
   RawClient client(bench.port);
   client.send("GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
   CHECK(client.receive().fields["connection"] == "keep-alive");
-  client.send("POST /v1/completions HTTP/1.0\r\nContent-Length: " + std::to_string(kStream.size()) + "\r\n\r\n" + kStream);
+  client.send("POST /v1/completions HTTP/1.0\r\nContent-Length: " + std::to_string(kStream.size()) + "\r\n\r\n" +
+              kStream);
   RawResponse stream = client.receive();  // not chunked: up to the end of the connection
   CHECK(stream.fields.count("transfer-encoding") == 0);
   CHECK(stream.events().back() == "[DONE]");
@@ -138,9 +139,10 @@ TEST_CASE("http: three choices of a chat stream are told apart by their index") 
   REQUIRE(events.size() == 7);
   for (int i = 0; i < 3; ++i) {
     std::string number = std::to_string(i);
-    CHECK(events[static_cast<std::size_t>(i)].find("\"index\":" + number + ",\"delta\":{\"role\":\"assistant\"") != std::string::npos);
-    CHECK(events[static_cast<std::size_t>(3 + i)].find("\"index\":" + number + ",\"delta\":{\"content\":\"choice " + number) !=
+    CHECK(events[static_cast<std::size_t>(i)].find("\"index\":" + number + ",\"delta\":{\"role\":\"assistant\"") !=
           std::string::npos);
+    CHECK(events[static_cast<std::size_t>(3 + i)].find("\"index\":" + number + ",\"delta\":{\"content\":\"choice " +
+                                                       number) != std::string::npos);
   }
   CHECK(events[6] == "[DONE]");
 }
@@ -161,7 +163,9 @@ TEST_CASE("http: silence in a stream is filled with comments") {
 }
 
 TEST_CASE("http: a refusal by the batcher is a real status, for streams too") {
-  ServerBench bench([](const Request&, ResponseStream& stream) { stream.fail({ErrorCode::kQueueFull, "full", "", 0}); });
+  ServerBench bench([](const Request&, ResponseStream& stream) {
+    stream.fail({ErrorCode::kQueueFull, "full", "", 0});
+  });
   RawClient client(bench.port);
   for (const std::string& body : {kStream, kCompletion}) {
     client.send(post("/v1/completions", body));
@@ -211,9 +215,11 @@ TEST_CASE("R097: answers of many clients at a time are never mixed up") {
       RawClient client(bench.port);
       for (int i = 0; i < 50; ++i) {
         std::string name = std::to_string(c) + "/" + std::to_string(i);
-        client.send(post("/v1/completions", R"({"prompt":")" + name + (i % 2 == 0 ? R"(","stream":true})" : "\"}"), "x-request-id: " + name + "\r\n"));
+        client.send(post("/v1/completions", R"({"prompt":")" + name + (i % 2 == 0 ? R"(","stream":true})" : "\"}"),
+                         "x-request-id: " + name + "\r\n"));
         RawResponse response = client.receive();
-        if (response.body.find("<" + name + ">") == std::string::npos || response.fields["x-request-id"] != name) ++wrong;
+        if (response.body.find("<" + name + ">") == std::string::npos || response.fields["x-request-id"] != name)
+          ++wrong;
       }
     });
   }
@@ -270,7 +276,8 @@ TEST_CASE("http: a port that is taken and an address that is none are clear erro
   Result<std::uint16_t> started = second.start();
   REQUIRE_FALSE(started.ok());
   CHECK(started.error().code == ErrorCode::kConfiguration);
-  CHECK(started.error().message == "cannot listen on 127.0.0.1:" + std::to_string(bench.port) + ": Address already in use");
+  CHECK(started.error().message ==
+        "cannot listen on 127.0.0.1:" + std::to_string(bench.port) + ": Address already in use");
   options.address = "nowhere";
   HttpServer third(options, bench.service, bench.catalog, nullptr);
   CHECK_FALSE(third.start().ok());

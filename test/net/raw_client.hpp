@@ -31,10 +31,10 @@ class RawClient {
   void reset();           // RST
   void close();
 
-  RawResponse receive(bool is_head = false);      // one response; bytes after it are kept for the next
+  RawResponse receive(bool is_head = false);        // one response; bytes after it are kept for the next
   std::string receive_until(std::string_view end);  // everything up to and with `end`, or what came
-  std::string receive_all();                       // until the server closes
-  bool is_closed();                                // the server closes, and sends nothing before it
+  std::string receive_all();                        // until the server closes
+  bool is_closed();                                 // the server closes, and sends nothing before it
 
  private:
   bool fill();  // reads what comes next; false: end, error or out of patience

@@ -55,7 +55,8 @@ std::shared_ptr<ResponseStream> ScriptedService::submit(Request request) {
 void ScriptedService::tokenize(TokenizeJob job, std::function<void(Result<std::vector<TokenId>>)> done) {
   const auto* text = std::get_if<std::string>(&job.prompt);
   if (text != nullptr && *text == "!") return done(Error{ErrorCode::kQueueFull, "too much text", "", 2});
-  done(ByteCodec().tokenize(text != nullptr ? *text : std::get<ChatPrompt>(job.prompt).messages.back().content, false, false));
+  done(ByteCodec().tokenize(text != nullptr ? *text : std::get<ChatPrompt>(job.prompt).messages.back().content, false,
+                            false));
 }
 
 void ScriptedService::detokenize(std::vector<TokenId> tokens, std::function<void(Result<std::string>)> done) {
