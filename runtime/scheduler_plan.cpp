@@ -43,15 +43,9 @@ std::shared_ptr<const StepPlan> Scheduler::plan(SteadyTime now, std::vector<Sequ
   if (suspect != nullptr && s.grow(*suspect)) {
     add(*suspect, std::min(suspect->left(), writer.tokens_left()));
   } else {
-    bool has_blocks = true;
-    for (std::size_t i = 0; i < s.running.size(); ++i) {
+    for (std::size_t i = 0; i < s.running.size(); ++i) {  // grow() may shorten the list behind i
       Sequence& sequence = *s.running[i];
-      if (sequence.left() != 1 || sequence.ends_in_flight()) continue;
-      if (s.grow(sequence)) {
-        add(sequence, 1);
-      } else {
-        has_blocks = false;
-      }
+      if (sequence.left() == 1 && !sequence.ends_in_flight() && s.grow(sequence)) add(sequence, 1);
     }
     std::uint32_t chunk_max = plan->rows.empty() ? s.limits.step_tokens_max : s.limits.prefill_chunk_max;
     auto chunk = [&](const Sequence& sequence) { return std::min({sequence.left(), chunk_max, writer.tokens_left()}); };
@@ -59,7 +53,7 @@ std::shared_ptr<const StepPlan> Scheduler::plan(SteadyTime now, std::vector<Sequ
       if (sequence->left() > 1 && chunk(*sequence) > 0) add(*sequence, chunk(*sequence));
     }
     // Nobody overtakes: when there is no room for the first, the blocks that come back are kept for it.
-    while (has_blocks && writer.tokens_left() > 0 && !s.waiting.empty()) {
+    while (writer.tokens_left() > 0 && !s.waiting.empty()) {
       Sequence& first = *s.waiting.back();
       if (first.is_suspect || !s.admit(first)) break;
       add(first, chunk(first));

@@ -64,6 +64,7 @@ class Simulation {
     Answer answer;
     std::size_t tokens = 0;
     int deaths = 0;
+    bool is_suspect = false;  // in a step that died and in none since that came back
     bool is_scheduled = false;
     bool is_ended = false;
     bool is_poison = false;      // the executor dies of its third output token
@@ -92,7 +93,7 @@ class Simulation {
   SequenceRequest draw_request() {
     SequenceRequest request;
     request.id = next_id_++;
-    request.cache_key = one_in(2) ? "a" : "b";
+    request.cache_key.assign(1, one_in(2) ? 'a' : 'b');
     // Prompts share beginnings, sometimes with a whole earlier conversation.
     if (!known_.empty() && one_in(3)) {
       const Known& earlier = std::next(known_.begin(), upto(static_cast<std::uint32_t>(known_.size())))->second;
@@ -183,6 +184,7 @@ class Simulation {
       if (known.is_not_finite && position == 1) result.rows[i].outcome = RowOutcome::kNotFinite;
     }
     in_flight_.pop_front();
+    for (const StepRow& row : plan->rows) known_.at(row.sequence).is_suspect = false;
     std::vector<SequenceEvent> events;
     scheduler_->apply(result, now_, events);
     take(events);
@@ -196,7 +198,10 @@ class Simulation {
     for (const auto& plan : in_flight_) {
       for (const StepRow& row : plan->rows) hit.insert(row.sequence);
     }
-    for (RequestId id : hit) ++known_.at(id).deaths;
+    for (RequestId id : hit) {
+      ++known_.at(id).deaths;
+      known_.at(id).is_suspect = true;
+    }
     in_flight_.clear();
     model_.restart();
     std::vector<SequenceEvent> events;
@@ -279,6 +284,8 @@ class Simulation {
     for (const StepRow& row : plan.rows) {
       check(seen.insert(row.sequence).second, "a sequence twice in one step");
       check(!known_.at(row.sequence).is_ended, "an ended sequence in a step");
+      bool is_alone = plan.rows.size() == 1 && in_flight_.empty();
+      check(is_alone || !known_.at(row.sequence).is_suspect, "contract 8: a suspect has company");
     }
     auto check_readers = [&](const StepPlan& other) {
       for (const StepRow& row : other.rows) {
