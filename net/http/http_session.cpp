@@ -144,13 +144,14 @@ void HttpSession::on_head(const Failure& failed) {
   if (state_ != State::kHead) return;  // its deadline has answered
   const HttpLimits& limits = context_.options.limits;
   if (failed == http::error::header_limit || failed == http::error::buffer_overflow) {
-    if (has_long_target(buffer_, limits.target_bytes_max)) {
+    // Once the request line has been parsed the buffer starts behind it.
+    if (parser_->get().target().empty() && has_long_target(buffer_, limits.target_bytes_max)) {
       return refuse(ErrorCode::kUriTooLong, 414, "the request target is too long");
     }
     return refuse(ErrorCode::kHeadersTooLarge, 431,
                   "the request head is larger than " + std::to_string(limits.head_bytes_max) + " bytes");
   }
-  if (failed == http::error::bad_version) return refuse(ErrorCode::kInvalidRequest, 505, "this server speaks HTTP/1.1");
+  if (failed == http::error::bad_version) return refuse(ErrorCode::kInvalidRequest, 400, "this server speaks HTTP/1.1");
   if (is_malformed(failed)) {
     return refuse(ErrorCode::kInvalidRequest, 400, "this is no valid HTTP request: " + failed.message());
   }
@@ -177,7 +178,7 @@ void HttpSession::begin_body() {
   body_bytes_ = 0;
   deadline_.set(context_.options.limits.body_timeout);
   parser_->body_limit(context_.options.limits.body_bytes_max);
-  parser_->eager(true);
+  parser_->eager(false);  // one piece at a time, so that what framing costs is counted
   bool is_expected = exchange_->head().version == 11 && !exchange_->head().find("Expect").empty();
   if (!is_expected || buffer_.size() > 0 || parser_->is_done()) return read_body();
   static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";

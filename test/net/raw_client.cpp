@@ -107,7 +107,8 @@ RawResponse RawClient::receive(bool is_head) {
     line = end + 2;
   }
   if (is_head || response.status == 204 || response.status / 100 == 1) return response;
-  if (response.fields["transfer-encoding"] == "chunked") {
+  if (auto coding = response.fields.find("transfer-encoding");
+      coding != response.fields.end() && coding->second == "chunked") {
     for (;;) {
       std::size_t size = std::strtoull(receive_until("\r\n").c_str(), nullptr, 16);
       while (buffer_.size() < size + 2 && fill()) {

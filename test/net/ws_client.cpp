@@ -31,7 +31,9 @@ WsClient::WsClient(std::uint16_t port, std::string_view extra, std::string_view 
     in_.erase(0, end + 4);
     return;
   }
-  while (fill()) {
+  auto length = in_.find("Content-Length: ");
+  std::size_t body = length < end ? std::stoul(in_.substr(length + 16)) : 0;
+  while (in_.size() < end + 4 + body && fill()) {
   }
   head_ = in_;
 }
