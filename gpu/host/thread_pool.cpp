@@ -61,6 +61,8 @@ ThreadPool::ThreadPool(std::uint32_t threads, std::string name) : threads_(threa
   for (std::uint32_t thread = 1; thread < threads; ++thread) {
     workers_.emplace_back([this, thread, name = name + "-" + std::to_string(thread)] { work(thread, name); });
   }
+  // What starting a thread allocates is not to fall into the first step.
+  while (started_.load(std::memory_order_acquire) != threads - 1) std::this_thread::yield();
 }
 
 ThreadPool::~ThreadPool() {
@@ -128,6 +130,7 @@ std::uint32_t ThreadPool::work_on_share(Share& share, std::uint32_t thread) {
 void ThreadPool::work(std::uint32_t thread, const std::string& name) {
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());  // the kernel's limit
   set_canon_float_environment();
+  started_.fetch_add(1, std::memory_order_release);
   Patience patience;
   SteadyClock::time_point idle_since;
   std::uint32_t idle_phase = 1;        // the even phase whose idle time is being measured

@@ -66,6 +66,7 @@ class ThreadPool {
   std::uint32_t generation_ = 0;
   alignas(64) std::atomic<std::uint32_t> finished_{0};  // tiles of this generation that are done
   alignas(64) std::atomic<std::uint32_t> phase_{0};     // odd while in a step; +2 for every step; sleepers wait on it
+  std::atomic<std::uint32_t> started_{0};
   std::atomic<bool> stop_{false};
   std::vector<std::thread> workers_;
 };
