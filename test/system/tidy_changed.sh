@@ -19,4 +19,4 @@ for file in "${files[@]}"; do
 done
 [ ${#checked[@]} -eq 0 ] && exit 0
 echo "== clang-tidy: ${#checked[@]} changed files"
-printf '%s\n' "${checked[@]}" | xargs -P 2 -n 1 clang-tidy --quiet -p build/dev 2>/dev/null
+printf '%s\n' "${checked[@]}" | xargs -P 2 -n 1 clang-tidy --quiet -p build/dev --extra-arg=-Wno-unknown-warning-option 2>/dev/null
