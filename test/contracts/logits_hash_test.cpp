@@ -183,3 +183,18 @@ TEST_CASE("contract 2: seeds and choices differ, equal ones do not") {
   CHECK(record.at(1).output != record.at(3).output);
   CHECK(record.at(1).output == record.at(4).output);
 }
+
+TEST_CASE("contract 2: a fixed model gives the logits it gave when numerics version TX1 was fixed") {
+  REQUIRE(std::string(kNumericsVersion) == "TX1");  // a new version gets new numbers here
+  TinyShape shape;
+  shape.tied = false;
+  auto model = tiny(shape);
+  auto sequences = make_sequences(3, 30, 10, model->hyper.vocab_size, 1);
+  for (const HostKernels* kernels : all_kernels()) {
+    INFO(kernels->name);
+    std::uint64_t hash = 0;
+    for (const auto& [id, sequence] : record_alone(maker(model, *kernels, 1, 64), sequences))
+      for (auto [position, logits_hash] : sequence.hashes) hash = (hash ^ logits_hash) * 0x100000001B3;
+    CHECK(hash == 0xA8D5D3869ECBF347);
+  }
+}

@@ -144,7 +144,7 @@ def python_side(environment, source):
 def main():
     binary = sys.argv[1]
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    count = int(sys.argv[3]) if len(sys.argv) > 3 else 1500
+    count = int(sys.argv[3]) if len(sys.argv) > 3 else 1000
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
     import json
