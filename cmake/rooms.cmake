@@ -13,9 +13,11 @@ target_compile_options(troupe_options INTERFACE
   $<$<BOOL:${TROUPE_WERROR}>:-Werror>)
 if(TROUPE_SANITIZE)
   target_compile_options(troupe_options INTERFACE -fsanitize=${TROUPE_SANITIZE} -fno-omit-frame-pointer
-    -Wno-maybe-uninitialized  # g++ 12 sees ghosts through the instrumentation
-    $<$<STREQUAL:${TROUPE_SANITIZE},thread>:-Wno-tsan>)  # a fence of Asio's that TSan does not model
+    -Wno-maybe-uninitialized)  # g++ 12 sees ghosts through the instrumentation
   target_link_options(troupe_options INTERFACE -fsanitize=${TROUPE_SANITIZE})
+endif()
+if(TROUPE_SANITIZE STREQUAL "thread")
+  target_compile_options(troupe_options INTERFACE -Wno-tsan)  # a fence of Asio's that TSan does not model
 endif()
 
 find_program(CCACHE ccache)
