@@ -57,7 +57,6 @@ function(troupe_test room)
   endif()
   add_executable(${room}_test ${ARG_SOURCES})
   target_link_libraries(${room}_test PRIVATE catch_main ${ARG_DEPS} ${ARG_LIBRARIES})
-  target_compile_definitions(${room}_test PRIVATE TROUPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   # Two pairs of null references inside CAF's headers are benign; everything else halts.
   catch_discover_tests(${room}_test TEST_PREFIX "${TROUPE_TREE}/${room}: " EXTRA_ARGS ${ARG_ARGUMENTS} PROPERTIES
     TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77

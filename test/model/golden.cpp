@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "test/source_dir.hpp"
+
 namespace troupe::test {
 namespace {
 
@@ -18,15 +20,15 @@ std::optional<std::string> existing(const std::string& path) {
 
 std::optional<std::string> shared_file(const std::string& name) {
   const char* folder = std::getenv("TROUPE_SHARED_DIR");
-  return existing((folder ? std::string(folder) : TROUPE_SOURCE_DIR "/../shared") + "/" + name);
+  return existing((folder ? std::string(folder) : source_dir() + "/../shared") + "/" + name);
 }
 
 std::optional<std::string> real_model() {
   const char* path = std::getenv("TROUPE_TEST_MODEL");
-  return existing(path ? path : TROUPE_SOURCE_DIR "/models/SmolLM2-135M-Instruct.Q4_1.gguf");
+  return existing(path ? std::string(path) : source_dir() + "/models/SmolLM2-135M-Instruct.Q4_1.gguf");
 }
 
-std::string data_file(const std::string& name) { return TROUPE_SOURCE_DIR "/test/model/data/" + name; }
+std::string data_file(const std::string& name) { return source_dir() + "/test/model/data/" + name; }
 
 std::unique_ptr<DescribedModel> describe_file(const std::string& path) {
   auto file = GgufFile::open(path);

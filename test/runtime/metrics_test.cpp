@@ -8,6 +8,8 @@
 #include <set>
 #include <thread>
 
+#include "test/source_dir.hpp"
+
 using namespace troupe;
 using namespace std::chrono_literals;
 
@@ -38,7 +40,7 @@ std::string document_row(const MetricFamily& family) {
 }  // namespace
 
 TEST_CASE("R023: every metric family is described in docs/metrics.md, and nothing else is") {
-  std::ifstream file(TROUPE_SOURCE_DIR "/docs/metrics.md");
+  std::ifstream file(test::source_dir() + "/docs/metrics.md");
   REQUIRE(file.is_open());
   std::set<std::string> described;
   for (std::string line; std::getline(file, line);) {

@@ -4,13 +4,14 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "test/source_dir.hpp"
 #include "text/text_codec.hpp"
 #include "text/tokenizer/byte_alphabet.hpp"
 
 namespace troupe::test {
 
 std::vector<std::string> fixture_lines(const std::string& name) {
-  std::ifstream file(TROUPE_SOURCE_DIR "/test/text/data/" + name);
+  std::ifstream file(source_dir() + "/test/text/data/" + name);
   if (!file) throw std::runtime_error("cannot read fixture " + name);
   std::vector<std::string> lines;
   for (std::string line; std::getline(file, line);) lines.push_back(line);

@@ -5,10 +5,12 @@
 #include <iterator>
 #include <string>
 
+#include "test/source_dir.hpp"
+
 using namespace troupe;
 
 TEST_CASE("the page in the program is web/index.html, byte for byte") {
-  std::ifstream file(TROUPE_SOURCE_DIR "/web/index.html", std::ios::binary);
+  std::ifstream file(test::source_dir() + "/web/index.html", std::ios::binary);
   std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   REQUIRE_FALSE(bytes.empty());
   CHECK(playground_page() == bytes);
