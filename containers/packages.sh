@@ -1,6 +1,6 @@
 # Debian 12 packages, by what they are for. Read by ./quickstart, ./check and the Containerfile: one list.
 # shellcheck shell=bash
-BUILD_PACKAGES=(g++ cmake ninja-build ccache ca-certificates python3
+BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config ca-certificates python3
   libcaf-dev libboost1.81-dev libboost-json1.81-dev prometheus-cpp-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libutf8proc-dev)
 MODEL_PACKAGES=(python3 python3-pip unzip ca-certificates)
 RUN_PACKAGES=(curl ca-certificates)
