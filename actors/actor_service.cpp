@@ -58,7 +58,6 @@ StepRunnerFactory starting_with(std::unique_ptr<StepRunner> first, StepRunnerFac
 SchedulerLimits within(SchedulerLimits limits, const RunnerInfo& runner) {
   limits.sequences_max = std::min(limits.sequences_max, runner.rows_max);
   limits.step_tokens_max = std::min(limits.step_tokens_max, runner.tokens_max);
-  limits.prefill_chunk_max = std::min(limits.prefill_chunk_max, limits.step_tokens_max);
   // A sequence must fit the context and, alone, all the blocks there are.
   std::uint64_t positions =
       std::min<std::uint64_t>(runner.context_length, std::uint64_t{runner.blocks_total} * kBlockSize);
@@ -206,9 +205,9 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   caf::actor actor = spawn_request(state.system, state.env, state.supervisor, std::move(job));
   let_go_of_actor_system();
   // Weak: a reader that keeps the stream does not keep the actor, and may outlive the service.
-  stream->set_canceller([address = actor.address()](CancelReason reason) {
+  stream->set_canceller([address = actor.address(), clock = env.options.clock](CancelReason reason) {
     if (auto alive = caf::actor_cast<caf::actor>(address)) {
-      caf::anon_send<caf::message_priority::high>(alive, Cancel{reason});
+      caf::anon_send<caf::message_priority::high>(alive, Cancel{reason, clock()});
     }
   });
   return stream;

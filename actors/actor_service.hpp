@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "runtime/batch_window.hpp"
 #include "runtime/doors/clock.hpp"
 #include "runtime/doors/inference_service.hpp"
 #include "runtime/doors/step_runner.hpp"
@@ -24,7 +25,8 @@ struct ActorServiceOptions {
   Clock clock = steady_clock();
 
   SchedulerLimits limits;  // lowered to what the runner can do
-  std::chrono::microseconds batch_window{0};
+  Slo slo;
+  BatchWindowOptions window;
   bool prefix_cache = true;
 
   std::uint32_t requests_max = 1024;        // live requests, tokenizing ones included: some 10 KiB and a prompt each

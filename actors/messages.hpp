@@ -32,6 +32,7 @@ struct Wiring {  // whom to talk to; again to all when one was replaced. Epochs 
 };
 struct Cancel {  // also from the response stream's reader
   CancelReason reason = CancelReason::kClientGone;
+  std::optional<SteadyTime> asked;  // when; nothing: now
 };
 struct GiveUp {  // the supervisor has: nothing will answer this request
   Error error;
@@ -79,6 +80,7 @@ struct SequenceNews {
 };
 struct Drop {
   RequestId id = 0;
+  std::optional<SteadyTime> asked;  // when it was cancelled; nothing: it ended by itself
 };
 
 // ---- batcher <-> executor

@@ -36,7 +36,7 @@ class RequestLogic final : public ActorLogic {
   // Whatever ended the actor, its stream has an end and nobody works for it any more.
   ~RequestLogic() override {
     if (phase_ != Phase::kEnded) fail(Error{ErrorCode::kInternal, "the request could not be completed", "", 0});
-    if (in_batcher_) self_->send(wiring_.batcher, Drop{request_.id});
+    if (in_batcher_) self_->send(wiring_.batcher, Drop{request_.id, cancel_asked_});
     if (in_cache_) self_->send(wiring_.cache, Leave{key_});
     stream_.set_canceller({});  // it would keep this actor's memory as long as the stream's readers live
   }
@@ -52,7 +52,7 @@ class RequestLogic final : public ActorLogic {
         [this](Refused& message) { refused(message); },
         [this](SequenceNews& message) { news(message); },
         [this](Wiring& message) { rewired(std::move(message)); },
-        [this](const Cancel& message) { cancelled(message.reason); },
+        [this](const Cancel& message) { cancel_asked_ = message.asked.value_or(env_->now()), cancelled(message.reason); },
         [this](GiveUp& message) { fail(std::move(message.error)); },
     };
   }
@@ -312,6 +312,7 @@ class RequestLogic final : public ActorLogic {
   StreamToken token_;  // kept for its memory
   SteadyTime last_event_at_{};
   std::uint32_t retries_ = 0;
+  std::optional<SteadyTime> cancel_asked_;
   bool is_accepted_ = false;
   bool is_scheduled_ = false;
   bool in_batcher_ = false;  // it has to be told when we end

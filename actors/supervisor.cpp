@@ -129,7 +129,7 @@ class Supervisor final : public ActorLogic {
     self_->monitor(request);
     requests_.emplace(request.id(), request);
     if (has_failed()) self_->send(request, failure());
-    if (cancelling_) self_->send(request, Cancel{*cancelling_});
+    if (cancelling_) self_->send(request, Cancel{*cancelling_, {}});
     if (message.deadline) {
       deadlines_.add(request.id(), *message.deadline);
       set_timer();
@@ -153,7 +153,7 @@ class Supervisor final : public ActorLogic {
     timer_.reset();
     for (caf::actor_id id : deadlines_.expired(env_->now())) {
       auto request = requests_.find(id);
-      if (request != requests_.end()) self_->send(request->second, Cancel{CancelReason::kDeadline});
+      if (request != requests_.end()) self_->send(request->second, Cancel{CancelReason::kDeadline, {}});
     }
     set_timer();
   }
@@ -175,7 +175,7 @@ class Supervisor final : public ActorLogic {
 
   void cancel_all(CancelReason reason) {
     cancelling_ = reason;
-    for (const auto& [id, request] : requests_) self_->send(request, Cancel{reason});
+    for (const auto& [id, request] : requests_) self_->send(request, Cancel{reason, {}});
   }
 
   void stop() {

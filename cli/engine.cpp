@@ -34,12 +34,25 @@ SchedulerLimits scheduler_limits(const Settings& settings, std::uint32_t context
   SchedulerLimits limits;
   limits.sequences_max = settings.sequences_max;
   limits.step_tokens_max = settings.step_tokens_max;
-  limits.prefill_chunk_max = settings.prefill_chunk_max;
   limits.queue_max = settings.queue_max;
   limits.queue_tokens_max = settings.queue_tokens_max;
   limits.context_length = context;
   limits.steps_in_flight = settings.steps_in_flight;
   return limits;
+}
+
+BatchWindowOptions window_options(const Settings& settings) {
+  BatchWindowOptions options;
+  options.mode =
+      settings.batching_mode == "fixed" ? BatchWindowOptions::Mode::kFixed : BatchWindowOptions::Mode::kAuto;
+  options.window_max_ms = settings.window_us / 1000.0;
+  options.prefill_chunk_max = settings.prefill_chunk_max;
+  return options;
+}
+
+Slo slo(const Settings& settings) {
+  return {static_cast<double>(settings.slo_ttft_ms), settings.slo_ttft_ms_per_token,
+          static_cast<double>(settings.slo_itl_ms)};
 }
 
 std::string mebibytes(std::uint64_t bytes) { return std::to_string((bytes + (1U << 19)) >> 20U) + " MiB"; }
@@ -97,7 +110,8 @@ Result<std::unique_ptr<Engine>> start_engine(const Settings& settings) {
   options.text_workers = start_text_workers(engine->threads);
   options.metrics = engine->metrics;
   options.limits = scheduler_limits(settings, model->memory.context);
-  options.batch_window = std::chrono::microseconds(settings.window_us);
+  options.slo = slo(settings);
+  options.window = window_options(settings);
   options.prefix_cache = settings.prefix_cache;
   options.requests_max = settings.queue_max + settings.sequences_max + 256;  // and some that are being tokenized
   options.result_cache_bytes = settings.cache_enabled ? settings.cache_memory.value : 0;

@@ -37,6 +37,11 @@ TextList split_list(std::string_view text) {
   return list;
 }
 
+std::string number_text(double value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
 Status set_from_text(const Knob& knob, std::string_view text, Settings& settings) {
   std::string path = knob.path;
   if (auto* flag = std::get_if<bool Settings::*>(&knob.member)) {
@@ -51,6 +56,16 @@ Status set_from_text(const Knob& knob, std::string_view text, Settings& settings
       return config_error(path + " is \"" + std::string(text) + "\"" + range_text(knob));
     if (Status status = set_number(knob, value, value); !status) return status;
     settings.*(*number) = static_cast<std::uint32_t>(value);
+    return {};
+  }
+  if (auto* real = std::get_if<double Settings::*>(&knob.member)) {
+    double value = 0;
+    auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+    bool is_number = failed == std::errc{} && end == text.data() + text.size();
+    // Written so that NaN is out of range.
+    if (!is_number || !(value >= static_cast<double>(knob.min) && value <= static_cast<double>(knob.max)))
+      return config_error(path + " is \"" + std::string(text) + "\"" + range_text(knob));
+    settings.*(*real) = value;
     return {};
   }
   if (auto* bytes = std::get_if<Bytes Settings::*>(&knob.member)) {
@@ -86,11 +101,14 @@ Status set_from_file(const Knob& knob, const TomlEntry& entry, Settings& setting
     if (!value) return wrong_type("a string");
     return set_from_text(knob, *value, settings);
   }
+  bool is_real = std::holds_alternative<double Settings::*>(knob.member);
+  if (auto* real = std::get_if<double>(&entry.value); real && is_real)
+    return at(set_from_text(knob, number_text(*real), settings));
   bool is_bytes = std::holds_alternative<Bytes Settings::*>(knob.member);
   if (auto* text = std::get_if<std::string>(&entry.value); text && is_bytes)
     return at(set_from_text(knob, *text, settings));
   auto* number = std::get_if<std::int64_t>(&entry.value);
-  if (!number) return wrong_type(is_bytes ? "a number of bytes or a quantity" : "a whole number");
+  if (!number) return wrong_type(is_bytes ? "a number of bytes or a quantity" : is_real ? "a number" : "a whole number");
   if (*number < 0) return config_error(where + knob.path + " is " + std::to_string(*number) + range_text(knob));
   return at(set_from_text(knob, std::to_string(*number), settings));
 }
@@ -189,6 +207,7 @@ std::string value_text(const Knob& knob, const Settings& settings) {
   auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
   if (auto* flag = std::get_if<bool Settings::*>(&knob.member)) return settings.*(*flag) ? "true" : "false";
   if (auto* number = std::get_if<std::uint32_t Settings::*>(&knob.member)) return std::to_string(settings.*(*number));
+  if (auto* real = std::get_if<double Settings::*>(&knob.member)) return number_text(settings.*(*real));
   if (auto* bytes = std::get_if<Bytes Settings::*>(&knob.member))
     return quoted(format_quantity((settings.*(*bytes)).value));
   if (auto* list = std::get_if<TextList Settings::*>(&knob.member)) {
@@ -231,6 +250,8 @@ Status validate(const Settings& settings) {
   if (settings.sequences_max > settings.step_tokens_max)
     return config_error("batching.sequences_max is " + std::to_string(settings.sequences_max) +
                         ", more than batching.step_tokens_max, " + std::to_string(settings.step_tokens_max));
+  if (settings.batching_mode != "auto" && settings.batching_mode != "fixed")
+    return config_error("batching.mode is \"" + settings.batching_mode + "\" (auto or fixed)");
   constexpr std::string_view kLevels[] = {"debug", "info", "warning", "error"};
   if (std::find(std::begin(kLevels), std::end(kLevels), settings.log_level) == std::end(kLevels))
     return config_error("log.level is \"" + settings.log_level + "\" (debug, info, warning or error)");

@@ -46,10 +46,15 @@ struct Settings {
   std::uint32_t sequences_max = 32;
   std::uint32_t step_tokens_max = 512;
   std::uint32_t prefill_chunk_max = 256;
-  std::uint32_t window_us = 0;
+  std::string batching_mode = "auto";
+  std::uint32_t window_us = 10'000;
   std::uint32_t queue_max = 256;
   std::uint32_t queue_tokens_max = 262'144;
   std::uint32_t steps_in_flight = 1;
+
+  std::uint32_t slo_ttft_ms = 0;
+  double slo_ttft_ms_per_token = 1.0;
+  std::uint32_t slo_itl_ms = 0;
 
   bool cache_enabled = true;
   Bytes cache_memory{64U << 20};
@@ -61,8 +66,8 @@ struct Settings {
 };
 
 struct Knob {
-  using Member = std::variant<bool Settings::*, std::uint32_t Settings::*, Bytes Settings::*, std::string Settings::*,
-                              TextList Settings::*>;
+  using Member = std::variant<bool Settings::*, std::uint32_t Settings::*, double Settings::*, Bytes Settings::*,
+                              std::string Settings::*, TextList Settings::*>;
   const char* path;   // in TOML: section.key
   Member member;
   const char* unit;
@@ -100,13 +105,17 @@ inline const Knob kKnobs[] = {
   {"compute.threads", &Settings::threads, "threads", 0, 1024, "0: every core that affinity and cgroup allow"},
   {"kv.memory", &Settings::kv_memory, "bytes", 0, kAnyBytes, "0: room for 8 full contexts, at most a quarter of the memory that is free"},
   {"kv.prefix_cache", &Settings::prefix_cache, "bool", 0, 0, "shares the blocks of equal prompt beginnings within a tenant"},
-  {"batching.sequences_max", &Settings::sequences_max, "sequences", 1, 1024, "rows of one step; beyond 32 a CPU gains nothing"},
-  {"batching.step_tokens_max", &Settings::step_tokens_max, "tokens", 16, 65536, "bounds the length of a step, so the time between tokens"},
-  {"batching.prefill_chunk_max", &Settings::prefill_chunk_max, "tokens", 16, 65536, "of one prompt in one step while others decode"},
-  {"batching.window_us", &Settings::window_us, "us", 0, 1'000'000, "0: waiting for company never pays on a CPU"},
+  {"batching.mode", &Settings::batching_mode, "mode", 0, 0, "auto: from measured latency; fixed: the three knobs below as they stand"},
+  {"batching.sequences_max", &Settings::sequences_max, "sequences", 1, 1024, "rows of one step, never more; beyond 32 a CPU gains nothing"},
+  {"batching.step_tokens_max", &Settings::step_tokens_max, "tokens", 16, 65536, "of one step, never more; activations need memory"},
+  {"batching.prefill_chunk_max", &Settings::prefill_chunk_max, "tokens", 16, 65536, "fixed: of one prompt in one step while others decode"},
+  {"batching.window_us", &Settings::window_us, "us", 0, 1'000'000, "auto: an idle executor waits for company no longer, and only where it pays; fixed: so long"},
   {"batching.queue_max", &Settings::queue_max, "requests", 1, 1'000'000, "beyond it a client gets 429 and when to come back"},
   {"batching.queue_tokens_max", &Settings::queue_tokens_max, "tokens", 1, kAnyCount, "the same in prompt tokens"},
   {"batching.steps_in_flight", &Settings::steps_in_flight, "steps", 1, 2, "2 hides planning behind a device; on a CPU it only delays arrivals"},
+  {"slo.ttft_ms", &Settings::slo_ttft_ms, "ms", 0, 3'600'000, "promised first token, with the next: who would miss it is refused; 0: aim at 1 s, refuse nobody"},
+  {"slo.ttft_ms_per_token", &Settings::slo_ttft_ms_per_token, "ms", 0, 10'000, "so much more for each token of the prompt"},
+  {"slo.itl_ms", &Settings::slo_itl_ms, "ms", 0, 3'600'000, "promised time between tokens: limits steps and sequences; 0: aim at 100 ms"},
   {"cache.enabled", &Settings::cache_enabled, "bool", 0, 0, "answers deterministic requests (greedy or seeded) from memory"},
   {"cache.memory", &Settings::cache_memory, "bytes", 0, kAnyBytes, "least recently used answers go first"},
   {"health.stall_ms", &Settings::stall_ms, "ms", 100, 3'600'000, "a stage with work and no progress for so long makes /ready 503"},

@@ -20,6 +20,7 @@ TomlEntry entry_of(const std::string& file, std::string path, const toml::node& 
   TomlEntry entry{std::move(path), place(file, node.source()), std::monostate{}};
   if (auto flag = node.as_boolean()) entry.value = flag->get();
   if (auto number = node.as_integer()) entry.value = number->get();
+  if (auto real = node.as_floating_point()) entry.value = real->get();
   if (auto text = node.as_string()) entry.value = text->get();
   if (auto array = node.as_array()) {
     TextList list;

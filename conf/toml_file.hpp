@@ -13,7 +13,7 @@ namespace troupe {
 struct TomlEntry {
   std::string path;                                                               // "server.port"
   std::string where;                                                              // "server.toml:3"
-  std::variant<bool, std::int64_t, std::string, TextList, std::monostate> value;  // monostate: a type no knob has
+  std::variant<bool, std::int64_t, double, std::string, TextList, std::monostate> value;  // monostate: a type no knob has
 };
 
 inline constexpr std::size_t kConfigBytesMax = 1U << 20;

@@ -29,6 +29,16 @@ constexpr std::array<const char*, 5> label_values(BatchClose) {
   return {"full", "window", "deadline", "idle", "running"};
 }
 
+constexpr std::array<const char*, 5> label_values(StepBound) { return {"calm", "urgent", "gap", "solo", "fixed"}; }
+
+constexpr std::array<const char*, kPromptClasses> label_values(PromptClass) {
+  return {"short", "medium", "long", "huge"};
+}
+
+// Whether a finished request held the latency targets in force.
+enum class Verdict : std::uint8_t { kGood, kLateFirstToken, kLateGaps };
+constexpr std::array<const char*, 3> label_values(Verdict) { return {"good", "late_first_token", "late_gaps"}; }
+
 // Whose deadline it was that passed.
 enum class DeadlineSource : std::uint8_t { kClient, kServer };
 constexpr std::array<const char*, 2> label_values(DeadlineSource) { return {"client", "server"}; }

@@ -144,7 +144,22 @@ struct Metrics {
   Counters<BatchClose> batch_closes{
       table_, "llm_batch_close_total", "Steps started, by the reason to wait no longer.", {"reason"}};
   Gauges<> batch_window{table_, "llm_batch_window_seconds",
-                        "How long an idle executor waits for company before it starts a step."};
+                        "How long an idle executor last decided to wait for company before it starts a step."};
+  Counters<StepBound> step_bounds{table_,
+                                  "llm_step_bound_total",
+                                  "Steps started, by what bounded them: calm (no first token in danger), urgent "
+                                  "(deadlines of waiting prompts), gap (the inter-token target), solo (nobody "
+                                  "decodes), fixed (the configuration).",
+                                  {"bound"}};
+  Gauges<> step_target{table_, "llm_step_target_seconds", "How long the last planned step was allowed to take."};
+  Gauges<> sequences_limit{table_, "llm_sequences_limit", "Sequences that may run, as the window last decided."};
+  Gauges<> step_model_gain{table_, "llm_step_model_gain",
+                           "How much slower than learnt everything runs at the moment; 1 is as learnt."};
+  Gauges<> step_model_spread{table_, "llm_step_model_spread",
+                             "Nearly all steps take less than this times their prediction."};
+  Gauges<> step_model_error{table_, "llm_step_model_error",
+                            "Mean relative error of the predicted step times lately."};
+  Gauges<> gap_trim{table_, "llm_gap_trim", "Share of the promised inter-token time that steps are planned for."};
   Counters<> discarded_tokens{table_, "llm_discarded_tokens_total",
                               "Computed positions nobody used: sampled after a stop or for a dropped sequence."};
   Counters<> recomputed_tokens{table_, "llm_recomputed_tokens_total",
@@ -153,6 +168,27 @@ struct Metrics {
                                  "Share of the computed positions since the start that were neither discarded nor "
                                  "recomputed, 0 to 1.",
                                  [this] { return efficiency(); }};
+
+  // ---- targets --------------------------------------------------------------------------------------------------
+  Counters<Verdict> goodput_requests{
+      table_,
+      "llm_goodput_requests_total",
+      "Finished sequences by whether they held the latency targets in force: the first token in time and 99 % of the "
+      "gaps between tokens within the target.",
+      {"verdict"}};
+  Counters<> goodput_tokens{table_, "llm_goodput_tokens_total", "Output tokens of the sequences that held the targets."};
+  Counters<> infeasible{table_, "llm_slo_infeasible_total",
+                        "Finished sequences whose first token could not have been in time alone on the machine."};
+  Counters<> refused_late{table_, "llm_admission_refused_total",
+                          "Sequences refused because their first token was predicted later than promised."};
+  Gauges<PromptClass> admission_doubt{table_,
+                                      "llm_admission_doubt",
+                                      "How many times a predicted first token counts at admission, by length of "
+                                      "prompt; above 1 after predictions that were too good.",
+                                      {"prompt"}};
+  Histograms<> cancel_to_free{table_, "llm_cancel_to_free_seconds",
+                              "From the cancel of a scheduled or waiting sequence to its KV blocks being free.",
+                              bucket_bounds::kStep};
 
   // ---- memory of sequences --------------------------------------------------------------------------------------
   Gauges<KvState> kv_blocks{

@@ -24,8 +24,7 @@ Error queue_full(const std::string& what, std::uint64_t limit) {
 
 // ---- the public face: who comes, who goes, how many there are -----------------------------------------------------
 Scheduler::Scheduler(SchedulerLimits limits, KvManager& kv) {
-  TROUPE_CHECK(limits.sequences_max > 0 && limits.step_tokens_max > 0 && limits.prefill_chunk_max > 0,
-               "a step of nothing");
+  TROUPE_CHECK(limits.sequences_max > 0 && limits.step_tokens_max > 0, "a step of nothing");
   TROUPE_CHECK(limits.steps_in_flight == 1 || limits.steps_in_flight == 2, "one or two steps in flight");
   // So every running sequence can have its token in every step.
   limits.sequences_max = std::min(limits.sequences_max, limits.step_tokens_max);
@@ -45,25 +44,26 @@ Status Scheduler::enqueue(SequenceRequest request, SteadyTime) {
   std::size_t prompt = request.prompt.size();
   std::size_t tokens = prompt + request.emitted.size();
   if (prompt >= positions_max || tokens > positions_max) return too_long(prompt, positions_max);
-  if (s.waiting.size() >= s.limits.queue_max) return queue_full("requests", s.limits.queue_max);
-  // Alone in the queue a prompt is never too long for it.
-  if (!s.waiting.empty() && s.waiting_tokens + tokens > s.limits.queue_tokens_max) {
-    return queue_full("tokens", s.limits.queue_tokens_max);
-  }
+  if (Status room = s.has_room(request.tenant, tokens); !room) return room;
 
   std::uint32_t output_max = std::min(request.max_tokens, positions_max - static_cast<std::uint32_t>(prompt));
   RequestId id = request.id;
   auto sequence = std::make_unique<Sequence>(std::move(request), output_max, s.next_number++, s.next_step);
+  sequence->tenant = &s.tenants.enter(sequence->request.tenant);
   s.start_waiting(*sequence);
   s.sequences.emplace(id, std::move(sequence));
   return {};
 }
 
-bool Scheduler::drop(RequestId id) {
+std::optional<std::uint64_t> Scheduler::drop(RequestId id) {
   auto found = state_->sequences.find(id);
-  if (found == state_->sequences.end()) return false;
+  if (found == state_->sequences.end()) return std::nullopt;
+  std::uint64_t last_step = found->second->last_step;
   state_->erase(*found->second);
-  return true;
+  for (const StepInFlight& step : state_->in_flight) {
+    if (step.plan->step == last_step) return last_step;
+  }
+  return 0;
 }
 
 bool Scheduler::has_work() const { return !state_->sequences.empty() || !state_->in_flight.empty(); }
@@ -78,10 +78,10 @@ std::uint32_t Scheduler::in_flight() const { return static_cast<std::uint32_t>(s
 
 SchedulerCounts Scheduler::counts() const {
   SchedulerCounts counts = state_->totals;
-  counts.waiting = static_cast<std::uint32_t>(state_->waiting.size());
-  counts.waiting_tokens = state_->waiting_tokens;
+  counts.waiting = state_->waiting.size();
+  counts.waiting_tokens = state_->waiting.tokens();
   counts.running = static_cast<std::uint32_t>(state_->running.size());
-  for (const Sequence* sequence : state_->waiting) {
+  for (const Sequence* sequence : state_->waiting.backwards()) {
     SteadyTime arrived = sequence->request.arrived;
     if (!counts.oldest_waiting || arrived < *counts.oldest_waiting) counts.oldest_waiting = arrived;
   }
@@ -101,18 +101,28 @@ Sequence* Scheduler::State::find(RequestId id, std::uint64_t step) const {
   return found != sequences.end() && step >= found->second->first_step ? found->second.get() : nullptr;
 }
 
-void Scheduler::State::start_waiting(Sequence& sequence) {
-  auto at = std::upper_bound(waiting.begin(), waiting.end(), &sequence,
-                             [](const Sequence* a, const Sequence* b) { return goes_before(*b, *a); });
-  waiting.insert(at, &sequence);
-  waiting_tokens += sequence.tokens.size();
-  sequence.blocks_wanted = 0;
-  if (sequence.request.deadline) next_deadline = std::min(next_deadline, *sequence.request.deadline);
+// The queue is bounded in sequences and in tokens. A tenant that has less than its equal share of it is let in beyond: who
+// fills the queue does not shut the others out. So its bound is twice what the limits say.
+Status Scheduler::State::has_room(const std::string& tenant, std::size_t tokens) const {
+  if (waiting.is_empty()) return {};  // alone in the queue a prompt is never too long for it
+  const Tenant* known = tenants.find(tenant);
+  std::uint32_t others = tenants.active() - (known != nullptr && known->live > 0 ? 1 : 0);
+  std::uint32_t own = known == nullptr ? 0 : known->waiting;
+  std::uint64_t own_tokens = known == nullptr ? 0 : known->waiting_tokens;
+  if (waiting.size() >= limits.queue_max && (others == 0 || own >= limits.queue_max / (others + 1))) {
+    return queue_full("requests", waiting.size());
+  }
+  if (waiting.tokens() + tokens > limits.queue_tokens_max &&
+      (others == 0 || own_tokens + tokens > limits.queue_tokens_max / (others + 1))) {
+    return queue_full("tokens", waiting.tokens());
+  }
+  return {};
 }
 
-void Scheduler::State::stop_waiting(Sequence& sequence) {
-  waiting.erase(std::find(waiting.begin(), waiting.end(), &sequence));
-  waiting_tokens -= sequence.tokens.size();
+void Scheduler::State::start_waiting(Sequence& sequence) {
+  waiting.add(sequence);
+  sequence.blocks_wanted = 0;
+  if (sequence.request.deadline) next_deadline = std::min(next_deadline, *sequence.request.deadline);
 }
 
 void Scheduler::State::start_running(Sequence& sequence) {
@@ -145,9 +155,10 @@ void Scheduler::State::give_up_blocks(Sequence& sequence) {
 }
 
 void Scheduler::State::erase(Sequence& sequence) {
-  sequence.is_running ? stop_running(sequence) : stop_waiting(sequence);
+  sequence.is_running ? stop_running(sequence) : waiting.remove(sequence);
   set_suspect(sequence, false);
   give_up_blocks(sequence);
+  tenants.leave(*sequence.tenant);
   RequestId id = sequence.request.id;
   sequences.erase(id);
 }

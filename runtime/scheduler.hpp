@@ -2,8 +2,9 @@
 // Decides what each step computes: which sequences run, how prompts are cut into chunks, who waits and who is
 // preempted. Plain code: no actor, no clock, no device; time comes in as an argument. One thread uses it.
 //
-// A sequence is waiting -> running -> ended. Running ones hold KV blocks (KvManager). When blocks run out the newest
-// sequence of the lowest priority is preempted: its blocks go, its tokens stay, it waits in front and is recomputed.
+// A sequence is waiting -> running -> ended. Running ones hold KV blocks (KvManager). Who goes first: the higher
+// priority, then the tenant that was served least, then whose first token is due first. When blocks run out, the last
+// of that order among priorities and due times is preempted: its blocks go, its tokens stay, it waits and is recomputed.
 // Everything a sequence needs to go on is (SequenceRequest, emitted ids), so restart, preemption and retry are one path.
 #include <cstdint>
 #include <memory>
@@ -13,8 +14,10 @@
 
 #include "runtime/doors/step_runner.hpp"
 #include "runtime/kv_manager.hpp"
+#include "runtime/load_view.hpp"
 #include "runtime/request.hpp"
 #include "runtime/result.hpp"
+#include "runtime/step_budget.hpp"
 #include "runtime/step_plan.hpp"
 
 namespace troupe {
@@ -22,11 +25,11 @@ namespace troupe {
 struct SchedulerLimits {
   std::uint32_t sequences_max = 32;         // rows of one step
   std::uint32_t step_tokens_max = 512;      // new positions of one step
-  std::uint32_t prefill_chunk_max = 256;    // new positions of one prompt in one step, while others decode
   std::uint32_t queue_max = 256;            // waiting sequences
   std::uint64_t queue_tokens_max = 262144;  // prompt tokens of waiting sequences
   std::uint32_t context_length = 2048;      // prompt + output of one sequence
   std::uint32_t steps_in_flight = 1;        // plans handed out before the first result is back: 1 or 2
+  bool postpones_late = false;              // who cannot be in time any more lets those go first who can, once
 };
 
 // The token-level part of a request: what the batcher gets from the request actor.
@@ -41,8 +44,10 @@ struct SequenceRequest {
   std::uint32_t min_tokens = 0;
   std::vector<TokenId> stop_tokens;         // ascending: end of generation (unless ignore_eos) and stop_token_ids
   std::string cache_key;                    // tenant and salt: prefixes are shared only within it
+  std::string tenant;                       // who is served; a digest of the API key or empty
   std::int32_t priority = 0;
   SteadyTime arrived{};
+  SteadyTime due{};                         // when its first token shall be out; equal for all: first come, first served
   std::optional<SteadyTime> deadline;
 };
 
@@ -74,6 +79,7 @@ struct SchedulerCounts {
   std::uint64_t prefix_hit_tokens_total = 0;
   std::uint64_t retries_total = 0;           // sequences put back because the executor died in a step of theirs
   std::uint64_t discarded_tokens_total = 0;  // sampled after a stop (two steps in flight) or for a dropped sequence
+  std::uint64_t postponed_total = 0;         // sequences that let others go first because they were late anyway
   std::optional<SteadyTime> oldest_waiting;  // arrival of the sequence that has waited longest
 };
 
@@ -87,13 +93,13 @@ class Scheduler {
   // is full by requests or by tokens (retry_after_s is the caller's to fill in). Nothing changes on an error.
   Status enqueue(SequenceRequest sequence, SteadyTime now);
 
-  // Forgets a sequence at once, wherever it is; its blocks are released when no step in flight mentions them.
-  // false when it is not known (ended already): not an error.
-  bool drop(RequestId id);
+  // Forgets a sequence at once, wherever it is; its blocks are released when no step in flight mentions them. Returns
+  // the step that must come back before they are; 0: they are. Nothing when it is not known (ended already): no error.
+  std::optional<std::uint64_t> drop(RequestId id);
 
   // The next step, or nothing: no work, or steps_in_flight plans are out. Steps are numbered from 1, ascending.
-  // Appends kScheduled events, kFailed for deadlines that passed while waiting.
-  std::shared_ptr<const StepPlan> plan(SteadyTime now, std::vector<SequenceEvent>& events);
+  // Appends kScheduled events, kFailed for deadlines that passed, or cannot be met any more, while waiting.
+  std::shared_ptr<const StepPlan> plan(SteadyTime now, const StepBudget& budget, std::vector<SequenceEvent>& events);
 
   // Books of a step that came back: appends kToken, kFinished, kFailed in the plan's order. Results of a step that
   // is not in flight (an executor that died meanwhile) are ignored.
@@ -109,6 +115,10 @@ class Scheduler {
   bool has_capacity() const;  // a plan() now could put more sequences to work than are running, if there are any
   std::uint32_t in_flight() const;
   SchedulerCounts counts() const;
+  LoadView load(SteadyTime now) const;
+  // Who would be served before a sequence with these properties came to its turn.
+  Ahead ahead_of(const SequenceRequest& newcomer) const;
+  std::optional<SteadyTime> first_due() const;  // earliest deadline or due time among the waiting
   const SchedulerLimits& limits() const;
 
  private:

@@ -54,8 +54,18 @@ void Scheduler::State::apply_row(std::uint64_t step, const StepRow& row, const R
   } else {
     // Not into blocks that were given up meanwhile.
     if (sequence->is_running && step >= sequence->admitted_step) commit(*sequence, row.position + row.tokens.count);
+    charge(*sequence, row.position + row.tokens.count, samples);
     if (samples) take_token(*sequence, *result, top, now, events);
   }
+}
+
+// Output costs a step of its own for each token, so it counts twice as much as a position of a prompt.
+void Scheduler::State::charge(Sequence& sequence, std::uint32_t computed, bool sampled) {
+  if (computed > sequence.charged) {
+    sequence.tenant->served += computed - std::max(sequence.charged, sequence.cached_tokens);
+    sequence.charged = computed;
+  }
+  if (sampled) sequence.tenant->served += 1;
 }
 
 void Scheduler::State::commit(Sequence& sequence, std::uint32_t computed) {
@@ -75,7 +85,7 @@ void Scheduler::State::take_token(Sequence& sequence, const RowResult& result, s
                                   SteadyTime now, std::vector<SequenceEvent>& events) {
   if (sequence.stops_at(result.token)) return finish(sequence, FinishReason::kStop, now, events);
   sequence.append(result.token);
-  if (!sequence.is_running) ++waiting_tokens;  // it was preempted meanwhile
+  if (!sequence.is_running) waiting.grew(sequence);  // it was preempted meanwhile
   SequenceEvent& event = add_event(events, SequenceEvent::Kind::kToken, sequence.request.id, now);
   event.token = result.token;
   event.logprob = result.logprob;

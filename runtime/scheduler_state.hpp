@@ -6,11 +6,15 @@
 #include <unordered_map>
 #include <vector>
 
+#include "runtime/class_floor.hpp"
 #include "runtime/plan_pool.hpp"
 #include "runtime/scheduler.hpp"
 #include "runtime/sequence.hpp"
+#include "runtime/waiting_line.hpp"
 
 namespace troupe {
+
+constexpr int kPostponement = 3;  // a late sequence's new due time, in its allowances from now
 
 // A step whose result has not come back.
 struct StepInFlight {
@@ -26,13 +30,15 @@ struct Scheduler::State {
   SchedulerLimits limits;
   KvManager& kv;
   std::unordered_map<RequestId, std::unique_ptr<Sequence>> sequences;
-  std::vector<Sequence*> waiting;  // who goes first stands last
+  TenantBooks tenants;
+  WaitingLine waiting;
   std::vector<Sequence*> running;  // who goes first stands first
   std::vector<StepInFlight> in_flight;
   PlanPool plans;
   std::uint64_t next_step = 1;
   std::uint64_t next_number = 0;
-  std::uint64_t waiting_tokens = 0;
+  ClassFloor floor;
+  std::vector<Sequence*> prompts;                // scratch of plan()
   std::uint32_t suspects = 0;
   std::uint32_t coming_back = 0;                 // blocks in the lists of in_flight
   SteadyTime next_deadline = SteadyTime::max();  // no waiting sequence has an earlier one
@@ -42,8 +48,8 @@ struct Scheduler::State {
   std::uint32_t positions_max() const;  // of one sequence: by context and by the whole KV pool
   std::uint32_t blocks_available() const { return kv.counts().free + kv.counts().cached; }
   Sequence* find(RequestId id, std::uint64_t step) const;  // who had this id when the step was planned
+  Status has_room(const std::string& tenant, std::size_t tokens) const;
   void start_waiting(Sequence& sequence);
-  void stop_waiting(Sequence& sequence);
   void start_running(Sequence& sequence);
   void stop_running(Sequence& sequence);
   void give_up_blocks(Sequence& sequence);  // now, or when the last step with a row of it has come back
@@ -52,6 +58,14 @@ struct Scheduler::State {
   void set_suspect(Sequence& sequence, bool is_suspect);
 
   // ---- scheduler_plan.cpp
+  struct Draft;  // a step while it is put together
+  void add_decodes(Draft& draft);
+  void add_prompts(Draft& draft);
+  void add_starved(Draft& draft);
+  bool add_chunk(Draft& draft, Sequence& sequence, std::uint32_t limit);
+  Sequence* next_waiting(Draft& draft);
+  bool is_hopeless(Draft& draft, Sequence& sequence);
+  void book_floor(const Draft& draft);
   void fail_overdue(SteadyTime now, std::vector<SequenceEvent>& events);
   void finish_complete(SteadyTime now, std::vector<SequenceEvent>& events);
   bool admit(Sequence& sequence);  // waiting -> running with all blocks for its tokens and one more
@@ -61,6 +75,7 @@ struct Scheduler::State {
   // ---- scheduler_apply.cpp
   void apply_row(std::uint64_t step, const StepRow& row, const RowResult* result, std::span<const TopToken> top,
                  SteadyTime now, std::vector<SequenceEvent>& events);
+  void charge(Sequence& sequence, std::uint32_t computed, bool sampled);
   void commit(Sequence& sequence, std::uint32_t computed);  // K/V up to there are written
   void take_token(Sequence& sequence, const RowResult& result, std::span<const TopToken> top, SteadyTime now,
                   std::vector<SequenceEvent>& events);

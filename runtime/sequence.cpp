@@ -54,8 +54,15 @@ void Sequence::forget_kv() {
 }
 
 bool goes_before(const Sequence& a, const Sequence& b) {
-  return std::tuple(b.request.priority, a.request.arrived, a.number) <
-         std::tuple(a.request.priority, b.request.arrived, b.number);
+  return std::tuple(b.request.priority, a.request.due, a.request.arrived, a.number) <
+         std::tuple(a.request.priority, b.request.due, b.request.arrived, b.number);
+}
+
+bool has_turn_before(const Sequence& a, const Sequence& b) {
+  if (a.request.priority == b.request.priority && a.tenant->served != b.tenant->served) {
+    return a.tenant->served < b.tenant->served;
+  }
+  return goes_before(a, b);
 }
 
 }  // namespace troupe

@@ -9,6 +9,7 @@
 
 #include "runtime/kv_manager.hpp"
 #include "runtime/scheduler.hpp"
+#include "runtime/tenant_books.hpp"
 
 namespace troupe {
 
@@ -21,15 +22,18 @@ struct Sequence {
   std::uint32_t prompt_size;
   std::uint32_t output_max;
   std::uint64_t number;
+  Tenant* tenant = nullptr;
 
   bool is_running = false;
   bool was_scheduled = false;
+  bool was_postponed = false;
   std::uint32_t cached_tokens = 0;  // of the prompt, when it was admitted first
 
   std::vector<BlockId> blocks;
   std::uint32_t planned = 0;
   std::uint32_t computed = 0;
   std::uint32_t published = 0;  // blocks
+  std::uint32_t charged = 0;    // positions its tenant was charged for; computing one again is our affair
   BlockHash hash{};             // of the last published block, or the root
 
   std::uint32_t pending = 0;        // 0, 1, or 2 with two steps in flight
@@ -50,15 +54,20 @@ struct Sequence {
   bool ends_in_flight() const { return length() - prompt_size >= output_max; }
   bool has_penalty() const;
   bool stops_at(TokenId token) const;
+  bool is_prompt() const { return left() > 1; }  // still more to compute than its newest token
   Stage stage() const;  // the one it has not yet left
 
   void append(TokenId token);  // one more of the output
   void forget_kv();            // after its blocks were given up
 };
 
-// Who goes first: the higher priority, then the earlier arrival. The same order decides, from its other end, who is
-// preempted; so the first sequence of all is never preempted and nobody starves within a priority.
+// Who goes first within a tenant: the higher priority, then the earlier due time, then the earlier arrival. The same order
+// decides, from its other end, who is preempted; so the first sequence of all is never preempted and, as due times do
+// not move (but once), nobody starves within a priority.
 bool goes_before(const Sequence& a, const Sequence& b);
+
+// The same across tenants: within a priority the one that was served least goes first.
+bool has_turn_before(const Sequence& a, const Sequence& b);
 
 // Blocks that hold `positions` positions.
 constexpr std::uint32_t blocks_for(std::uint32_t positions) { return (positions + kBlockSize - 1) / kBlockSize; }

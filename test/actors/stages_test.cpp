@@ -19,7 +19,7 @@ struct Staged {
   explicit Staged(Stage stage, std::optional<std::chrono::seconds> timeout = {}) {
     bench.env->limits.sequences_max = 1;
     bench.env->limits.step_tokens_max = 16;
-    bench.env->limits.prefill_chunk_max = 16;
+    bench.env->options.window = {BatchWindowOptions::Mode::kFixed, 0, 32, 512, 16};
     bench.env->options.result_cache_bytes = 1U << 20;
     bench.start();
     Request request = bench.request(std::string(160, 'p'), 500);
@@ -121,7 +121,7 @@ TEST_CASE("R085: a request that arrives during a step is in the next one") {
 
 TEST_CASE("R083: the window is measured once, from the first request that waits") {
   ActorBench bench;
-  bench.env->options.batch_window = 10ms;
+  bench.env->options.window = {BatchWindowOptions::Mode::kFixed, 10, 32, 512, 256};
   bench.start();
   std::vector<ActorBench::Live> live;
   for (int i = 0; i < 3; ++i) {  // one every 4 ms: measured per item they would hold the first for 18 ms
@@ -142,7 +142,7 @@ TEST_CASE("R083: the window is measured once, from the first request that waits"
 
 TEST_CASE("R084, contract 6: an idle service has no message under way and no timer") {
   ActorBench bench;
-  bench.env->options.batch_window = 1ms;
+  bench.env->options.window = {BatchWindowOptions::Mode::kFixed, 1, 32, 512, 256};
   bench.start();
   CHECK_FALSE(bench.coordinator().has_pending_timeout());
   Request with_deadline = bench.request("a", 5);

@@ -4,110 +4,167 @@
 #include <random>
 
 using namespace troupe;
-using namespace std::chrono_literals;
 
 namespace {
-const SteadyTime kStart{100s};
 
-BatchWindowInput waiting_since(SteadyTime first, SteadyTime now) {
-  BatchWindowInput input;
-  input.now = now;
-  input.first_waiting = first;
-  input.waiting = 1;
-  input.room = 8;
-  return input;
+// Two cores and a small model, by its steps: 2 ms, 0.45 a prompt position, 0.6 a sequence.
+double cpu_ms(const StepShape& step) { return 2 + 0.45 * step.prefill + 0.6 * step.seqs; }
+// A card: 5 ms whatever is in the step.
+double card_ms(const StepShape& step) { return 5.5 + 0.002 * step.prefill + 0.01 * step.seqs; }
+
+BatchWindow window_on(double (*device)(const StepShape&), Slo slo, double window_max_ms = 10) {
+  BatchWindowOptions options;
+  options.window_max_ms = window_max_ms;
+  BatchWindow window(slo, options);
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 2000; ++i) {
+    StepShape step;
+    step.seqs = static_cast<double>(random() % 33);
+    step.prefill = random() % 2 == 0 ? 0.0 : static_cast<double>(random() % 256);
+    window.plan({step.seqs, 0, 0, 0, 0, 0, 0});
+    window.observe_step(step, device(step), step.seqs, 0);
+  }
+  return window;
 }
+
+constexpr Slo kPromises{400, 1, 50};
+
+// What a step takes on when one prompt of `left` positions is there.
+std::uint32_t chunk_beside(BatchWindow& window, LoadView load, std::uint32_t left) {
+  window.plan(load);
+  return window.chunk({0, load.decoding, load.context, 0}, 0, left);
+}
+
 }  // namespace
 
-TEST_CASE("R084: with nobody waiting there is nothing to ask for again") {
-  BatchWindow window(10ms);
-  BatchWindowInput input;
-  input.now = kStart;
-  input.room = 8;
-  auto decision = window.decide(input);
-  REQUIRE_FALSE(decision.close);
-  REQUIRE(decision.ask_again == SteadyTime::max());
+TEST_CASE("D1: beside streams a step is planned in milliseconds, within the promised gap") {
+  BatchWindow window = window_on(cpu_ms, kPromises);
+  LoadView load;
+  load.decoding = 8;
+  load.prompt_tokens = 1000;
+  load.need_rate = 10;  // deadlines press: the whole target may be used
+  std::uint32_t urgent = chunk_beside(window, load, 1000);
+  CHECK(cpu_ms({double(urgent), 8, 0, 0}) <= 50);
+  CHECK(cpu_ms({double(urgent), 8, 0, 0}) > 30);
+  CHECK(window.bound() == StepBound::kGap);
+  load.need_rate = 0;  // nobody is in danger: shorter steps, shorter gaps
+  std::uint32_t calm = chunk_beside(window, load, 1000);
+  CHECK(calm < urgent);
+  CHECK(calm >= 1);
+  CHECK(window.bound() == StepBound::kCalm);
 }
 
-TEST_CASE("R070: the window is not spent when the executor has work anyway") {
-  BatchWindow window(10ms);
-  auto input = waiting_since(kStart, kStart);
-  input.running = 1;
-  REQUIRE(window.decide(input).close == BatchClose::kRunning);
+TEST_CASE("D1: a prompt makes some progress even when decode alone fills the target") {
+  BatchWindow window = window_on(cpu_ms, Slo{400, 1, 10});
+  LoadView load;
+  load.decoding = 32;
+  CHECK(chunk_beside(window, load, 1000) >= 1);
 }
 
-TEST_CASE("R070: the window is not spent when the batch is full") {
-  BatchWindow window(10ms);
-  auto input = waiting_since(kStart, kStart);
-  input.waiting = 8;
-  REQUIRE(window.decide(input).close == BatchClose::kFull);
-  input.waiting = 7;
-  REQUIRE_FALSE(window.decide(input).close);
+TEST_CASE("R067: sequences are limited by the promised gap, and never above the configured number") {
+  BatchWindow window = window_on(cpu_ms, Slo{400, 1, 12});
+  LoadView load;
+  load.decoding = 4;
+  window.plan(load);
+  CHECK(window.sequences_max() >= 4);
+  CHECK(window.sequences_max() <= 16);  // 2 + 0.6 n within nine tenths of 12 ms less the margin
+  BatchWindow loose = window_on(cpu_ms, Slo{400, 1, 1000});
+  loose.plan(load);
+  CHECK(loose.sequences_max() == 32);
+  BatchWindow unpromised = window_on(cpu_ms, Slo{});
+  unpromised.plan(load);
+  CHECK(unpromised.sequences_max() == 32);
 }
 
-TEST_CASE("R070: the window is not spent when it would endanger a deadline") {
-  BatchWindow window(10ms);
-  auto input = waiting_since(kStart, kStart);
-  input.first_deadline = kStart + 5ms;
-  REQUIRE(window.decide(input).close == BatchClose::kDeadline);
-  input.first_deadline = kStart - 1ms;
-  REQUIRE(window.decide(input).close == BatchClose::kDeadline);
-  input.first_deadline = kStart + 30s;
-  REQUIRE_FALSE(window.decide(input).close);
+TEST_CASE("D1: late gaps trim the target only when the step was planned near it") {
+  BatchWindow window = window_on(cpu_ms, kPromises);
+  StepShape small{0, 4, 0, 0}, large{90, 8, 0, 0};
+  for (int i = 0; i < 100; ++i) window.observe_step(small, cpu_ms(small), 4, 4);  // stalls of the machine
+  CHECK(window.trim() == 1.0);
+  for (int i = 0; i < 5; ++i) window.observe_step(large, cpu_ms(large), 8, 8);
+  CHECK(window.trim() < 1.0);
+  for (int i = 0; i < 1000; ++i) window.observe_step(large, cpu_ms(large), 8, 8);
+  CHECK(window.trim() == 0.5);
 }
 
-TEST_CASE("R070: a window of 0 never waits") {
-  BatchWindow window(0ms);
-  REQUIRE(window.decide(waiting_since(kStart, kStart)).close == BatchClose::kIdle);
-}
-
-TEST_CASE("R068: the window ends for the first that waits, and says when") {
-  BatchWindow window(10ms);
-  auto early = window.decide(waiting_since(kStart, kStart + 3ms));
-  REQUIRE_FALSE(early.close);
-  REQUIRE(early.ask_again == kStart + 10ms);
-  REQUIRE(window.decide(waiting_since(kStart, kStart + 10ms)).close == BatchClose::kWindow);
-  REQUIRE(window.decide(waiting_since(kStart, kStart + 1h)).close == BatchClose::kWindow);
-  // A clock read before the arrival was stamped makes the wait no longer than the window.
-  REQUIRE(window.decide(waiting_since(kStart, kStart - 1ms)).ask_again == kStart + 10ms);
-}
-
-TEST_CASE("R083: arrivals 9 ms apart do not stretch a window of 10 ms") {
-  BatchWindow window(10ms);
-  auto input = waiting_since(kStart, kStart);
-  input.room = 100;
-  SteadyTime closed{};
-  for (int arrival = 0; arrival < 16 && closed == SteadyTime{}; ++arrival) {
-    input.now = kStart + 9ms * arrival;
-    input.waiting = static_cast<std::uint32_t>(arrival + 1);
-    auto decision = window.decide(input);
-    if (decision.close) closed = input.now;
-    if (!decision.close && decision.ask_again <= kStart + 9ms * (arrival + 1)) closed = decision.ask_again;
+TEST_CASE("D1: at constant load the plan does not move") {
+  BatchWindow window = window_on(cpu_ms, kPromises);
+  LoadView load;
+  load.decoding = 8;
+  std::uint32_t first = chunk_beside(window, load, 1000);
+  for (int i = 0; i < 1000; ++i) {
+    std::uint32_t chunk = chunk_beside(window, load, 1000);
+    CHECK(chunk == Approx(first).epsilon(0.05));
+    StepShape step{double(chunk), 8, 0, 0};
+    window.observe_step(step, cpu_ms(step), 8, 0);
   }
-  REQUIRE(closed == kStart + 10ms);
 }
 
-TEST_CASE("R068: whatever the arrivals, nobody is held longer than the window") {
-  std::mt19937 random(83);
-  for (int round = 0; round < 2000; ++round) {
-    std::chrono::microseconds length(random() % 20000);
-    BatchWindow window(length);
-    auto input = waiting_since(kStart, kStart);
-    input.room = 1 + random() % 16;
-    for (;;) {
-      auto decision = window.decide(input);
-      if (decision.close) break;
-      if (decision.ask_again <= input.now) FAIL("the decision is put off to the past");
-      auto next_arrival = input.now + std::chrono::microseconds(random() % 5000);
-      input.now = std::min(decision.ask_again, next_arrival);
-      if (next_arrival <= decision.ask_again) ++input.waiting;
-    }
-    if (input.now - kStart > length) FAIL("held for longer than the window");
-  }
-  SUCCEED();
+TEST_CASE("D1: no step plans more than twice the largest prefill seen lately") {
+  BatchWindowOptions options;
+  options.step_tokens_max = 4096;
+  BatchWindow window(Slo{}, options);
+  window.plan({});
+  CHECK(window.chunk({}, 0, 4096) <= 128);
 }
 
-TEST_CASE("every reason to close a batch has a name") {
-  REQUIRE(std::string(name_of(BatchClose::kFull)) == "full");
-  REQUIRE(std::string(name_of(BatchClose::kRunning)) == "running");
+TEST_CASE("D1: an impossible target costs its own misses, not the throughput") {
+  BatchWindow window = window_on([](const StepShape& s) { return 40 + 10 * s.prefill + 5 * s.seqs; }, Slo{400, 1, 1});
+  LoadView load;
+  load.decoding = 2;
+  window.plan(load);
+  CHECK(window.step_ms() > 50);  // two streams alone need 50
+  CHECK(window.allowance_ms(1000) > 3 * 10'000);  // best effort, not refused for ever
+  CHECK_FALSE(window.is_feasible(1000));
+}
+
+TEST_CASE("R070, R083: an idle executor does not gamble before it knows 20 gaps, nor beyond its window") {
+  BatchWindow window = window_on(card_ms, Slo{200, 0.15, 25});
+  for (int i = 0; i < 19; ++i) window.observe_arrival_gap(0.2, true);
+  CHECK(window.hold_ms(1, 20, 0, 0) == 0);
+  for (int i = 0; i < 50; ++i) window.observe_arrival_gap(0.2, true);
+  double hold = window.hold_ms(1, 20, 0, 0);
+  CHECK(hold > 0);
+  CHECK(hold <= 10);
+  CHECK(window.hold_ms(1, 20, 0, 10) == 0);
+  for (double held = 0; held < 10; held += 0.5) CHECK(held + window.hold_ms(1, 20, 0, held) <= 10);
+}
+
+TEST_CASE("D1: waiting for company pays on a card with company near, never on a CPU") {
+  auto hold_on = [](double (*device)(const StepShape&), double gap_ms) {
+    BatchWindow window = window_on(device, Slo{});
+    for (int i = 0; i < 100; ++i) window.observe_arrival_gap(gap_ms, true);
+    for (int i = 0; i < 400; ++i) window.observe_finish(64, 20);
+    return window.hold_ms(1, 64, 0, 0);
+  };
+  CHECK(hold_on(card_ms, 0.3) > 0);
+  CHECK(hold_on(card_ms, 50) == 0);
+  CHECK(hold_on(cpu_ms, 0.3) == 0);
+}
+
+TEST_CASE("R066: in fixed mode the knobs stand as configured") {
+  BatchWindowOptions options;
+  options.mode = BatchWindowOptions::Mode::kFixed;
+  options.window_max_ms = 7;
+  options.step_tokens_max = 100;
+  options.prefill_chunk_max = 30;
+  BatchWindow window(kPromises, options);
+  LoadView load;
+  load.decoding = 4;
+  window.plan(load);
+  CHECK(window.chunk({0, 4, 0, 0}, 0, 1000) == 30);
+  CHECK(window.chunk({90, 4, 0, 0}, 0, 1000) == 10);
+  CHECK(window.chunk({0, 0, 0, 0}, 0, 1000) == 100);  // nobody else is there
+  CHECK(window.hold_ms(1, 10, 0, 2) == 5);
+  CHECK(window.hold_ms(1, 10, 0, 7) == 0);
+}
+
+TEST_CASE("D18: the same inputs give the same plans, bit for bit") {
+  BatchWindow a = window_on(cpu_ms, kPromises), b = window_on(cpu_ms, kPromises);
+  LoadView load;
+  load.decoding = 7;
+  load.need_rate = 0.3;
+  a.plan(load), b.plan(load);
+  CHECK(a.step_ms() == b.step_ms());
+  CHECK(a.chunk({0, 7, 0, 0}, 10, 500) == b.chunk({0, 7, 0, 0}, 10, 500));
 }

@@ -13,7 +13,9 @@ namespace {
 // Sequences that decode, with a step in flight of which `answer` is the result.
 struct Decoding {
   Decoding(std::uint32_t sequences, std::uint32_t steps_in_flight, std::size_t prompt_tokens)
-      : kv(sequences * 256, true), scheduler(limits(sequences, steps_in_flight), kv) {
+      : kv(sequences * 256, true),
+        scheduler(limits(sequences, steps_in_flight), kv),
+        budget(fixed_budget(limits(sequences, steps_in_flight))) {
     for (RequestId id = 1; id <= sequences; ++id) {
       auto request = Bench::request(id, prompt_tokens, 2000);
       request.stop_tokens = {-1};
@@ -22,8 +24,8 @@ struct Decoding {
     events.reserve(4 * sequences);
     for (int i = 0; i < 50; ++i) step();
   }
-  static SchedulerLimits limits(std::uint32_t sequences, std::uint32_t steps_in_flight) {
-    SchedulerLimits made;
+  static BenchLimits limits(std::uint32_t sequences, std::uint32_t steps_in_flight) {
+    BenchLimits made;
     made.sequences_max = sequences;
     made.step_tokens_max = 8192;
     made.context_length = 4096;
@@ -31,7 +33,7 @@ struct Decoding {
     return made;
   }
 
-  void plan() { in_flight[planned++ % 2] = scheduler.plan(now, events); }
+  void plan() { in_flight[planned++ % 2] = scheduler.plan(now, budget, events); }
   void apply() {
     const StepPlan& plan = *in_flight[applied++ % 2];
     result.clear();
@@ -54,6 +56,7 @@ struct Decoding {
   SteadyTime now{std::chrono::seconds(1)};
   KvManager kv;
   Scheduler scheduler;
+  BatchWindow budget;
   std::vector<SequenceEvent> events;
   StepResult result;
   std::shared_ptr<const StepPlan> in_flight[2];

@@ -9,8 +9,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-SchedulerLimits two_in_flight() {
-  SchedulerLimits limits;
+BenchLimits two_in_flight() {
+  BenchLimits limits;
   limits.steps_in_flight = 2;
   return limits;
 }
@@ -103,7 +103,7 @@ TEST_CASE("contract 3: blocks of a dropped sequence are kept until no step in fl
 }
 
 TEST_CASE("R088: a drop works in every state and late results change nothing") {
-  SchedulerLimits limits = two_in_flight();
+  BenchLimits limits = two_in_flight();
   limits.sequences_max = 1;
   Bench bench(limits, 8);
   REQUIRE(bench.enqueue(Bench::request(1, 4, 9)).ok());
@@ -154,7 +154,7 @@ TEST_CASE("with two steps in flight a sequence that ends by length is not planne
 }
 
 TEST_CASE("robustness: a deadline that passes in the queue fails with its stage and costs no step") {
-  SchedulerLimits limits;
+  BenchLimits limits;
   limits.sequences_max = 1;
   Bench bench(limits);
   REQUIRE(bench.enqueue(Bench::request(1, 4, 9)).ok());
@@ -226,7 +226,7 @@ TEST_CASE("results of a step that died are ignored") {
 }
 
 TEST_CASE("R087: a poisonous request is retried alone and then fails, the others never do") {
-  SchedulerLimits limits = two_in_flight();
+  BenchLimits limits = two_in_flight();
   limits.step_tokens_max = 16;
   Bench bench(limits);
   for (RequestId id = 1; id <= 3; ++id) REQUIRE(bench.enqueue(Bench::request(id, 24, 9)).ok());

@@ -5,15 +5,32 @@
 #include <string>
 #include <vector>
 
+#include "runtime/batch_window.hpp"
 #include "test/runtime/scripted_model.hpp"
 
 namespace troupe::test {
 
 using Kind = SequenceEvent::Kind;
 
+struct BenchLimits : SchedulerLimits {
+  std::uint32_t prefill_chunk_max = 256;  // positions of one prompt in a step while others decode
+};
+
+// A budget that does not learn: what a step may take is what a person computes by hand.
+inline BatchWindow fixed_budget(const BenchLimits& limits) {
+  BatchWindowOptions options;
+  options.mode = BatchWindowOptions::Mode::kFixed;
+  options.sequences_max = limits.sequences_max;
+  options.step_tokens_max = limits.step_tokens_max;
+  options.prefill_chunk_max = limits.prefill_chunk_max;
+  BatchWindow window({}, options);
+  window.plan({});
+  return window;
+}
+
 struct Bench {
-  explicit Bench(SchedulerLimits limits = {}, std::uint32_t blocks = 64, bool prefix_cache = true)
-      : kv(blocks, prefix_cache), scheduler(limits, kv), model(blocks) {}
+  explicit Bench(BenchLimits limits = {}, std::uint32_t blocks = 64, bool prefix_cache = true)
+      : kv(blocks, prefix_cache), scheduler(limits, kv), budget(fixed_budget(limits)), model(blocks) {}
 
   static SequenceRequest request(RequestId id, std::size_t prompt_tokens, std::uint32_t max_tokens) {
     SequenceRequest made;
@@ -32,7 +49,7 @@ struct Bench {
 
   std::shared_ptr<const StepPlan> plan() {
     events.clear();
-    auto made = scheduler.plan(now, events);
+    auto made = scheduler.plan(now, budget, events);
     if (made) in_flight.push_back(made);
     return made;
   }
@@ -89,6 +106,7 @@ struct Bench {
   SteadyTime now{std::chrono::seconds(1)};
   KvManager kv;
   Scheduler scheduler;
+  BatchWindow budget;
   ScriptedModel model;
   std::vector<SequenceEvent> events;  // of the last call
   std::deque<std::shared_ptr<const StepPlan>> in_flight;

@@ -15,7 +15,7 @@ TEST_CASE("scheduler plans nothing when there is nothing to do") {
 }
 
 TEST_CASE("scheduler gives decoding sequences their token first and prompts what is left of the step") {
-  SchedulerLimits limits;
+  BenchLimits limits;
   limits.step_tokens_max = 10;
   limits.prefill_chunk_max = 6;
   Bench bench(limits);
@@ -35,7 +35,7 @@ TEST_CASE("scheduler gives decoding sequences their token first and prompts what
 }
 
 TEST_CASE("scheduler gives a lone prompt the whole step: chunks are for the company of decoders") {
-  SchedulerLimits limits;
+  BenchLimits limits;
   limits.step_tokens_max = 100;
   limits.prefill_chunk_max = 6;
   Bench bench(limits);
@@ -45,7 +45,7 @@ TEST_CASE("scheduler gives a lone prompt the whole step: chunks are for the comp
 }
 
 TEST_CASE("R069, R085: a short request leaves a long batch at once and a new one joins the next step") {
-  SchedulerLimits limits;
+  BenchLimits limits;
   limits.sequences_max = 2;
   Bench bench(limits);
   REQUIRE(bench.enqueue(Bench::request(1, 4, 50)).ok());
@@ -59,7 +59,7 @@ TEST_CASE("R069, R085: a short request leaves a long batch at once and a new one
 }
 
 TEST_CASE("R067: no step has more sequences or tokens than allowed") {
-  SchedulerLimits limits;
+  BenchLimits limits;
   limits.sequences_max = 3;
   limits.step_tokens_max = 7;
   Bench bench(limits);
@@ -81,9 +81,9 @@ TEST_CASE("R066, R092: answers in a mixed batch are those of each request alone"
     if (id % 3 == 0) request.stop_tokens = {kStopToken, 5, 11};
     requests.push_back(request);
   }
-  SchedulerLimits one_by_one;
+  BenchLimits one_by_one;
   one_by_one.sequences_max = 1;
-  SchedulerLimits batched;
+  BenchLimits batched;
   batched.step_tokens_max = 11;
   batched.steps_in_flight = 2;
   Bench alone(one_by_one), together(batched);
@@ -109,7 +109,7 @@ TEST_CASE("R091: each sequence ends by its own rules, whatever its neighbours") 
 }
 
 TEST_CASE("scheduler ends a sequence at the model's context and at the end of the KV pool") {
-  SchedulerLimits limits;
+  BenchLimits limits;
   limits.context_length = 10;
   Bench bench(limits);
   REQUIRE(bench.enqueue(Bench::request(1, 8, 100)).ok());
@@ -121,7 +121,7 @@ TEST_CASE("scheduler ends a sequence at the model's context and at the end of th
 }
 
 TEST_CASE("R180: a prompt that leaves no room for an answer is refused with both numbers") {
-  SchedulerLimits limits;
+  BenchLimits limits;
   limits.context_length = 20;
   Bench bench(limits);
   Status status = bench.enqueue(Bench::request(1, 20, 1));
@@ -135,7 +135,7 @@ TEST_CASE("R180: a prompt that leaves no room for an answer is refused with both
 }
 
 TEST_CASE("R081: the queue is bounded by requests and by tokens, and a refusal changes nothing") {
-  SchedulerLimits limits;
+  BenchLimits limits;
   limits.queue_max = 2;
   limits.queue_tokens_max = 100;
   Bench bench(limits);
@@ -162,7 +162,7 @@ TEST_CASE("scheduler refuses what is no sequence") {
 }
 
 TEST_CASE("scheduler serves the higher priority first and equal ones in order of arrival") {
-  SchedulerLimits limits;
+  BenchLimits limits;
   limits.sequences_max = 1;
   Bench bench(limits);
   auto late = Bench::request(9, 3, 1);
@@ -200,7 +200,7 @@ TEST_CASE("R189: a shared prefix is computed once, and at least one token of a p
 }
 
 TEST_CASE("R187: a prefix is shared only once the step that writes it has come back") {
-  SchedulerLimits limits;
+  BenchLimits limits;
   limits.steps_in_flight = 2;
   Bench bench(limits);
   auto first = Bench::request(1, 33, 5);
@@ -303,7 +303,7 @@ TEST_CASE("scheduler reports logprobs and alternatives with the token") {
 }
 
 TEST_CASE("scheduler has capacity while a row, a block and a step are free") {
-  SchedulerLimits limits;
+  BenchLimits limits;
   limits.sequences_max = 2;
   Bench bench(limits, 3);
   REQUIRE(bench.scheduler.has_capacity());

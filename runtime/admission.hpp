@@ -1,0 +1,45 @@
+#pragma once
+// Whether a newcomer's first token can be in time, predicted before it costs anything (D7): a refusal now is worth more
+// than an answer too late. Where no first token is promised everybody is admitted. Times in ms.
+#include <array>
+#include <cstdint>
+
+#include "runtime/batch_window.hpp"
+
+namespace troupe {
+
+class Admission {
+ public:
+  explicit Admission(const BatchWindow& window) : window_(window) {}
+
+  // From now to the first token of a prompt with `prompt` positions to compute.
+  double predict_ms(const LoadView& load, double prompt, const Ahead& ahead) const;
+
+  // Whether that is in time when `left_ms` are left. A class of long prompts is never shut out: it keeps kClassShare of
+  // the prefill capacity for itself, and one that fits into that is admitted.
+  bool admits(const LoadView& load, double prompt, const Ahead& ahead, double predicted_ms, double left_ms) const;
+
+  // When a refused client is likely to be admitted; in [1, 30] s, spread by `salt` so that they do not return together.
+  std::uint32_t retry_after_s(double prompt, double predicted_ms, double left_ms, std::uint64_t salt) const;
+
+  // Whether a prompt that goes next, at full speed beside what decodes now, still makes it.
+  bool is_attainable(const LoadView& load, double prompt, double left_ms) const;
+
+  void observe_arrival(double prompt, double gap_ms);  // since the request before
+  // Of an admitted request; `measured_ms` beyond `allowed_ms` when it was late or given up.
+  void observe_first_token(double prompt, double predicted_ms, double measured_ms, double allowed_ms);
+  void observe_refused(double prompt);
+
+  double doubt(int prompt_class) const { return doubt_[prompt_class]; }  // [0.8, 3]: a prediction counts this many times
+
+  static constexpr double kClassShare = 0.10;
+  static constexpr std::uint32_t kRetryAfterMax = 30;  // beyond it clients give up
+
+ private:
+  const BatchWindow& window_;
+  std::array<double, kPromptClasses> doubt_{1, 1, 1, 1};
+  std::array<double, kPromptClasses> arriving_{};  // prompt positions per ms
+  std::array<double, kPromptClasses> typical_{80, 250, 1000, 3000};
+};
+
+}  // namespace troupe

@@ -1,0 +1,36 @@
+#pragma once
+// How much each tenant was served, so that the one served least goes first (virtual token counters, arXiv 2401.00588).
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+namespace troupe {
+
+struct Tenant {
+  double served = 0;                 // service tokens: positions computed and tokens sampled
+  std::uint32_t live = 0;            // sequences that wait or run
+  std::uint32_t waiting = 0;         // of those, the ones that wait
+  std::uint64_t waiting_tokens = 0;  // their positions
+};
+
+class TenantBooks {
+ public:
+  // One more live sequence. A tenant that was away starts no lower than the least served of those who are here: what
+  // it did not use is not owed to it.
+  Tenant& enter(const std::string& name);
+  void leave(Tenant& tenant);
+
+  const Tenant* find(const std::string& name) const;
+  std::uint32_t active() const { return active_; }  // tenants with live sequences
+
+  static constexpr std::size_t kAbsentMax = 4096;  // tenants whose counter is kept while they are away
+
+ private:
+  void forget_absent();
+
+  std::unordered_map<std::string, std::unique_ptr<Tenant>> tenants_;
+  std::uint32_t active_ = 0;
+};
+
+}  // namespace troupe

@@ -1,0 +1,77 @@
+#include "runtime/admission.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace troupe;
+
+namespace {
+
+// 1 ms a step and 0.5 a prompt position: the rate is 2 positions a ms when nobody decodes.
+BatchWindow learnt_window(Slo slo) {
+  BatchWindow window(slo, {});
+  for (int i = 0; i < 3000; ++i) {
+    StepShape step{double(i % 200), double(i % 7), 0, 0};
+    window.observe_step(step, 1 + 0.5 * step.prefill + 0.5 * step.seqs, 0, 0);
+  }
+  return window;
+}
+
+}  // namespace
+
+TEST_CASE("D7: the predicted first token is what is ahead and itself, at the rate of the machine") {
+  BatchWindow window = learnt_window({400, 1, 50});
+  Admission admission(window);
+  CHECK(admission.predict_ms({}, 100, {}) == Approx(50).epsilon(0.1));
+  CHECK(admission.predict_ms({}, 100, {700, 3, 0}) == Approx(400).epsilon(0.1));
+}
+
+TEST_CASE("D7: who cannot be in time is refused, with the time after which it could") {
+  BatchWindow window = learnt_window({400, 1, 50});
+  Admission admission(window);
+  Ahead ahead{20'000, 40, 20'000};  // ten seconds of prompts of its class
+  double predicted = admission.predict_ms({}, 100, ahead);
+  CHECK_FALSE(admission.admits({}, 100, ahead, predicted, 500));
+  CHECK(admission.admits({}, 100, {200, 1, 200}, admission.predict_ms({}, 100, {200, 1, 200}), 500));
+  std::uint32_t after = admission.retry_after_s(100, predicted, 500, 512);
+  CHECK(after >= 9);
+  CHECK(after <= 11);
+  for (std::uint64_t salt = 0; salt < 2000; salt += 100) {
+    CHECK(admission.retry_after_s(100, predicted, 500, salt) >= 7);
+    CHECK(admission.retry_after_s(100, predicted, 500, salt) <= 13);
+  }
+  CHECK(admission.retry_after_s(100, 1e9, 500, 512) == Admission::kRetryAfterMax);
+}
+
+TEST_CASE("without a promise nobody is refused") {
+  BatchWindow window = learnt_window({});
+  Admission admission(window);
+  CHECK(admission.admits({}, 100, {1e6, 1000, 1e6}, 1e9, 0));
+}
+
+TEST_CASE("D7: a class of long prompts keeps a tenth of the capacity") {
+  BatchWindow window = learnt_window({400, 10, 50});
+  Admission admission(window);
+  // 100 s of short prompts ahead, none of its own class: alone on a tenth of the machine it takes 10 s of its 20.4.
+  CHECK(admission.admits({}, 2000, {200'000, 10, 0}, 100'000, 20'400));
+  CHECK_FALSE(admission.admits({}, 2000, {200'000, 10, 4000}, 100'000, 20'400));
+  CHECK_FALSE(admission.admits({}, 2000, {200'000, 40, 0}, 100'000, 20'400));  // no place among the sequences
+}
+
+TEST_CASE("D7: doubt grows with first tokens that were late and fades with refusals") {
+  BatchWindow window = learnt_window({400, 1, 50});
+  Admission admission(window);
+  for (int i = 0; i < 100; ++i) admission.observe_first_token(100, 100, 900, 500);
+  CHECK(admission.doubt(0) == 3.0);
+  CHECK(admission.doubt(1) == 1.0);
+  for (int i = 0; i < 3000; ++i) admission.observe_refused(100);
+  CHECK(admission.doubt(0) == Approx(1.0).margin(0.01));
+  for (int i = 0; i < 10'000; ++i) admission.observe_first_token(100, 200, 200, 500);
+  CHECK(admission.doubt(0) == 0.8);
+}
+
+TEST_CASE("D6: a prompt that would take longer than is left is not attainable") {
+  BatchWindow window = learnt_window({400, 1, 50});
+  Admission admission(window);
+  CHECK(admission.is_attainable({}, 100, 60));
+  CHECK_FALSE(admission.is_attainable({}, 100, 40));
+}
