@@ -9,18 +9,6 @@ std::uint32_t seconds_of(SteadyTime time) {
   return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
 }
 
-std::size_t cell_of(double seconds) {
-  if (!(seconds > QuantileSketch::kSmallest)) return 0;  // NaN too
-  static const double scale = 1.0 / std::log(QuantileSketch::kGrowth);
-  double cell = std::ceil(std::log(seconds / QuantileSketch::kSmallest) * scale);
-  return static_cast<std::size_t>(std::min(cell, static_cast<double>(QuantileSketch::kCells - 1)));
-}
-
-double middle_of(std::size_t cell) {
-  if (cell == 0) return QuantileSketch::kSmallest;
-  return QuantileSketch::kSmallest * std::pow(QuantileSketch::kGrowth, static_cast<double>(cell) - 0.5);
-}
-
 }  // namespace
 
 Histogram::Histogram(std::span<const double> bounds)
@@ -74,6 +62,18 @@ double WindowedRate::per_second(SteadyTime now) const {
     events += seconds_[(second - back) % seconds_.size()].in(second - back);
   }
   return static_cast<double>(events) / kSeconds;
+}
+
+std::size_t QuantileSketch::cell_of(double seconds) {
+  if (!(seconds > kSmallest)) return 0;  // NaN too
+  static const double scale = 1.0 / std::log(kGrowth);
+  double cell = std::ceil(std::log(seconds / kSmallest) * scale);
+  return static_cast<std::size_t>(std::min(cell, static_cast<double>(kCells - 1)));
+}
+
+double QuantileSketch::middle_of(std::size_t cell) {
+  if (cell == 0) return kSmallest;
+  return kSmallest * std::pow(kGrowth, static_cast<double>(cell) - 0.5);
 }
 
 QuantileSketch::QuantileSketch() : cells_((kSlices + 1) * kCells) {}
