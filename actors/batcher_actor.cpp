@@ -81,7 +81,7 @@ class BatcherLogic final : public ActorLogic {
     if (message.executor != executor_number_ || !batcher_.step_done(message.result, now)) return;
     env_->progress.end(ProgressStage::kExecutor, now);
     env_->status.steps_completed.fetch_add(1, std::memory_order_relaxed);
-    env_->metrics().step_duration.observe(std::chrono::duration<double, std::milli>(batcher_.last_step_ms()));
+    env_->metrics().step_duration.observe(batcher_.last_step());
     went_on();
   }
 

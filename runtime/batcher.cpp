@@ -165,13 +165,13 @@ bool Batcher::step_done(const StepResult& result, SteadyTime now) {
   flights_.pop_front();
   SteadyTime began = last_done_ ? std::max(flight.sent, *last_done_) : flight.sent;
   last_done_ = now;
-  last_step_ms_ = ms_between(began, now);
+  last_step_ = now - began;
   drain_rate_.completed(flight.positions, now);
 
   std::size_t from = events_.size();
   scheduler_.apply(result, now, events_);
   Gaps gaps = take_news(from);
-  window_.observe_step(flight.shape, last_step_ms_, gaps.all, gaps.late);
+  window_.observe_step(flight.shape, ms_between(began, now), gaps.all, gaps.late);
   note_frees(flight.step, now);
   return true;
 }

@@ -69,7 +69,7 @@ class Batcher {
   // For a client that finds no room: when what is ahead will have drained.
   std::uint32_t retry_after_s(SteadyTime now) const;
   // The last step that came back: from being handed out, or the step before coming back, to its result.
-  double last_step_ms() const { return last_step_ms_; }
+  std::chrono::nanoseconds last_step() const { return last_step_; }
 
   Scheduler& scheduler() { return scheduler_; }
   const Scheduler& scheduler() const { return scheduler_; }
@@ -126,7 +126,7 @@ class Batcher {
 
   std::deque<Flight> flights_;  // at most steps_in_flight
   std::optional<SteadyTime> last_done_;
-  double last_step_ms_ = 0;
+  std::chrono::nanoseconds last_step_{};
   std::unordered_map<RequestId, Ticket> tickets_;  // of sequences that are alive
   std::vector<SequenceEvent> events_;
   std::vector<Freeing> freeing_;  // at most one for each sequence of a step

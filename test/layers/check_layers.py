@@ -19,9 +19,10 @@ ROOMS = {
     "actors": {"runtime", "tensor"},
     "conf": {"runtime", "tensor"},
     "load": {"runtime"},
+    "sim": {"runtime", "load"},
     "net": {"runtime", "tensor"},
     "web": {"runtime"},
-    "cli": {"runtime", "tensor", "text", "gpu", "model", "actors", "conf", "load", "net", "web"},
+    "cli": {"runtime", "tensor", "text", "gpu", "model", "actors", "conf", "load", "sim", "net", "web"},
 }
 # Rooms that only look at others: they may include anything of ours.
 OBSERVERS = {"test", "bench", "fuzz"}

@@ -1,0 +1,177 @@
+#include "sim/simulation.hpp"
+
+#include <cmath>
+#include <limits>
+#include <unordered_map>
+
+#include "load/random.hpp"
+#include "runtime/check.hpp"
+#include "sim/simulated_server.hpp"
+
+namespace troupe {
+namespace {
+
+constexpr double kStallFactor = 4;
+
+ServiceLevel level_of(const Slo& slo) {
+  ServiceLevel level;
+  level.first_token_s = slo.first_token_base_ms() / 1000;
+  level.per_prompt_token_s = slo.ttft_ms_per_token / 1000;
+  level.inter_token_s = slo.gap_ms() / 1000;
+  return level;
+}
+
+// Follows each request from its arrival to its end.
+class Audience {
+ public:
+  Audience(const Trace& trace, const Slo& slo) : trace_(trace), slo_(slo), level_(level_of(slo)) {}
+
+  void see(const SimulatedServer::Seen& seen) {
+    using Kind = SimulatedServer::Seen::Kind;
+    switch (seen.kind) {
+      case Kind::kAccepted:
+        break;
+      case Kind::kRefused:
+        ++result_.refused;
+        break;
+      case Kind::kFailed:
+        ++result_.failed;
+        open_.erase(seen.id);
+        break;
+      case Kind::kToken:
+        token(seen);
+        break;
+      case Kind::kFinished:
+        finished(seen.id);
+        break;
+    }
+  }
+
+  SimulationResult take() {
+    result_.allowance_p99 = ratio_.quantile(0.99).value_or(0);
+    return std::move(result_);
+  }
+
+ private:
+  struct Open {
+    Feel feel;
+    double last_s = 0;
+  };
+  const TraceRow& row(RequestId id) const { return trace_.rows[id - 1]; }
+
+  void token(const SimulatedServer::Seen& seen) {
+    const TraceRow& request = row(seen.id);
+    double now_s = seen.now_ms / 1000;
+    TenantFigures& tenant = result_.tenants[trace_.tenants[request.tenant]];
+    tenant.service_tokens += 1;
+    Open& open = open_[seen.id];
+    if (!open.feel.first_token_s) {
+      double first_s = now_s - request.arrival_s;
+      open.feel.first_token_s = first_s;
+      open.feel.prompt_tokens = request.prompt_tokens;
+      result_.first_token.observe(first_s);
+      tenant.first_token.observe(first_s);
+      tenant.service_tokens += request.prompt_tokens;
+      ratio_.observe(first_s * 1000 / slo_.first_token_ms(request.prompt_tokens));
+    } else {
+      double gap_s = now_s - open.last_s;
+      result_.gap.observe(gap_s);
+      ++open.feel.gaps;
+      open.feel.gaps_s += gap_s;
+      if (level_.is_late(gap_s)) ++open.feel.late_gaps;
+    }
+    open.last_s = now_s;
+  }
+
+  void finished(RequestId id) {
+    ++result_.finished;
+    const Feel& feel = open_[id].feel;
+    if (level_.is_kept(feel)) {
+      ++result_.good;
+      result_.good_tokens += row(id).prompt_tokens + row(id).output_tokens;
+    }
+    if (level_.is_kept_on_average(feel)) ++result_.good_soft;
+    open_.erase(id);
+  }
+
+  const Trace& trace_;
+  Slo slo_;
+  ServiceLevel level_;
+  SimulationResult result_;
+  LatencySketch ratio_;
+  std::unordered_map<RequestId, Open> open_;
+};
+
+}  // namespace
+
+double SimulationResult::jain() const {
+  double sum = 0, squares = 0;
+  for (const auto& [name, tenant] : tenants) {
+    sum += tenant.service_tokens;
+    squares += tenant.service_tokens * tenant.service_tokens;
+  }
+  return squares > 0 ? sum * sum / (static_cast<double>(tenants.size()) * squares) : 1;
+}
+
+BatcherOptions batcher_options(const StepCost& cost) {
+  BatcherOptions options;
+  options.limits.sequences_max = cost.sequences_max;
+  options.limits.step_tokens_max = cost.step_tokens_max;
+  options.limits.queue_max = 100'000;  // what is refused is refused for the targets
+  options.limits.queue_tokens_max = std::numeric_limits<std::uint32_t>::max();
+  options.limits.context_length = 1U << 20;
+  options.kv_blocks = cost.kv_tokens / kBlockSize;
+  options.prefix_cache = false;
+  options.slo = cost.slo;
+  options.window.window_max_ms = 10;
+  return options;
+}
+
+SimulationResult simulate(const Trace& trace, const SimulationOptions& options) {
+  SeededRandom random(options.seed, 1);
+  Audience audience(trace, options.slo);
+  double span_ms = trace.rows.back().arrival_s * 1000;
+  auto step_ms = [&](const StepShape& shape, double now_ms) {
+    double ms = options.cost->ms(shape);
+    const Scenario* machine = options.machine;
+    if (machine == nullptr) return ms;
+    ms *= machine->slowness(now_ms / std::max(span_ms, 1.0)) * std::exp(machine->noise * random.normal());
+    return machine->stalls > 0 && random.uniform() < machine->stalls ? kStallFactor * ms : ms;
+  };
+  SimulatedServer server(options.batcher, step_ms, [&](const SimulatedServer::Seen& seen) { audience.see(seen); });
+
+  double now_ms = 0, trims = 0, trim_min = 1;
+  std::uint64_t events = 0;
+  std::size_t next = 0;
+  for (;;) {
+    double arrival_ms = next < trace.rows.size() ? trace.rows[next].arrival_s * 1000
+                                                 : std::numeric_limits<double>::infinity();
+    double event_ms = server.next_event_ms();
+    if (std::isinf(arrival_ms) && std::isinf(event_ms)) break;
+    now_ms = std::max(now_ms, std::min(arrival_ms, event_ms));
+    if (arrival_ms <= event_ms) {
+      const TraceRow& row = trace.rows[next++];
+      server.arrive({next, row.prompt_tokens, row.output_tokens, trace.tenants[row.tenant], 0, {}}, now_ms);
+    } else {
+      server.advance(now_ms);
+    }
+    double trim = server.batcher().window().trim();
+    trims += trim, ++events;
+    trim_min = std::min(trim_min, trim);
+  }
+  server.finish();
+  TROUPE_CHECK(!server.broken(), server.broken()->c_str());
+
+  SimulationResult result = audience.take();
+  result.offered = trace.rows.size();
+  for (const TraceRow& row : trace.rows) result.offered_tokens += row.prompt_tokens + row.output_tokens;
+  result.span_s = span_ms / 1000;
+  result.busy_share = now_ms > 0 ? server.busy_ms() / now_ms : 0;
+  result.trim_min = trim_min;
+  result.trim_mean = events > 0 ? trims / static_cast<double>(events) : 1;
+  result.steps = server.steps();
+  result.schedule_hash = server.schedule_hash();
+  return result;
+}
+
+}  // namespace troupe

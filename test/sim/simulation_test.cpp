@@ -1,0 +1,90 @@
+#include "sim/simulation.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "load/random.hpp"
+
+using namespace troupe;
+
+namespace {
+
+SimulationOptions of(const char* cost, const char* scenario, std::uint64_t seed = 1) {
+  SimulationOptions options;
+  options.cost = find_step_cost(cost);
+  options.batcher = batcher_options(*options.cost);
+  options.slo = options.cost->slo;
+  options.machine = find_scenario(scenario);
+  options.seed = seed;
+  return options;
+}
+
+SimulationResult run(const char* cost, const char* scenario, std::uint32_t count = 600) {
+  SimulationOptions options = of(cost, scenario);
+  return simulate(make_trace(*options.machine, *options.cost, count, 1), options);
+}
+
+// First come, first served with fixed knobs and no admission: what servers ship.
+SimulationOptions plain(const char* cost, const char* scenario, std::uint32_t chunk, std::uint32_t sequences) {
+  SimulationOptions options = of(cost, scenario);
+  options.batcher.slo = {0, 0, 0};
+  options.batcher.window.mode = BatchWindowOptions::Mode::kFixed;
+  options.batcher.window.window_max_ms = 0;
+  options.batcher.window.prefill_chunk_max = chunk;
+  options.batcher.limits.step_tokens_max = chunk + sequences;
+  options.batcher.limits.sequences_max = sequences;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("D18: the same trace gives the same schedule") {
+  CHECK(run("cpu135", "day").schedule_hash == run("cpu135", "day").schedule_hash);
+  CHECK(run("cpu135", "day").schedule_hash != run("cpu135", "step").schedule_hash);
+}
+
+TEST_CASE("the simulated server of one request takes the time its steps cost") {
+  const StepCost& cost = *find_step_cost("cpu135");
+  SimulationOptions options = of("cpu135", "poisson_low");
+  options.machine = nullptr;
+  Trace trace;
+  trace.tenants = {""};
+  trace.rows = {{0.0, 1, 3, 0}};
+  SimulationResult result = simulate(trace, options);
+  CHECK(result.finished == 1);
+  CHECK(result.steps == 3);
+  double expected_ms = cost.ms({0, 1, 0, 0}) + cost.ms({0, 1, 1, 0}) + cost.ms({0, 1, 2, 0});
+  CHECK(result.first_token.max() * 1000 == Approx(cost.ms({0, 1, 0, 0})).epsilon(0.001));
+  CHECK(result.first_token.max() * 1000 + 2 * result.gap.mean() * 1000 == Approx(expected_ms).epsilon(0.001));
+}
+
+TEST_CASE("D1: with admission and a budget in milliseconds far more requests hold their targets than with fixed knobs") {
+  for (const char* scenario : {"step", "day", "over2"}) {
+    SimulationResult ours = run("cpu135", scenario);
+    SimulationOptions fixed = plain("cpu135", scenario, 512, 32);
+    SimulationResult theirs = simulate(make_trace(*fixed.machine, *fixed.cost, 600, 1), fixed);
+    CAPTURE(scenario, ours.goodput(), theirs.goodput());
+    CHECK(ours.goodput() > theirs.goodput() + 0.1);
+  }
+}
+
+TEST_CASE("D7: at five times the load what was accepted is in time, and refusals cost nothing") {
+  SimulationResult result = run("cpu135", "over5", 2000);
+  CAPTURE(result.goodput(), result.allowance_p99, result.refused, result.finished);
+  CHECK(result.refused > 800);
+  CHECK(result.allowance_p99 <= 1.15);
+  CHECK(static_cast<double>(result.good) / static_cast<double>(result.finished) > 0.9);
+}
+
+TEST_CASE("D8: a quiet tenant is served beside one that floods") {
+  SimulationResult result = run("cpu135", "tenants", 2000);
+  REQUIRE(result.tenants.contains("quiet"));
+  double p99 = result.tenants["quiet"].first_token.quantile(0.99).value();
+  CAPTURE(p99);
+  CHECK(p99 < 1.0);
+}
+
+TEST_CASE("D1: the simulated machine that throttles to half is followed") {
+  SimulationResult steady = run("cpu135", "poisson_low"), throttled = run("cpu135", "throttle");
+  CAPTURE(steady.goodput(), throttled.goodput());
+  CHECK(throttled.goodput() > 0.85);
+}
