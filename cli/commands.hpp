@@ -28,4 +28,7 @@ int generate(const LoadedSettings& loaded, const GenerateArguments& arguments);
 
 int check(const LoadedSettings& loaded);
 
+struct LoadArguments;  // cli/load_flags.hpp
+int load(const LoadArguments& arguments);
+
 }  // namespace troupe

@@ -1,9 +1,11 @@
-// troupe: serve a model, ask it from the terminal, check a configuration. Help is meant to teach: see `troupe --help`.
+// troupe: serve a model, ask it from the terminal, check a configuration, measure a server. Help is meant to teach: see
+// `troupe --help`.
 #include <algorithm>
 #include <cstdio>
 
 #include "cli/commands.hpp"
 #include "cli/flags.hpp"
+#include "cli/load_flags.hpp"
 #include "cli/process.hpp"
 
 #include <CLI/CLI.hpp>
@@ -28,6 +30,7 @@ constexpr const char* kExamples =
     "  troupe generate --model models/SmolLM2-135M-Instruct.Q4_1.gguf \"Why is the sky blue?\"\n"
     "  troupe check --config server.toml          validate a file and print what is in force\n"
     "  troupe check --model file.gguf             validate a model without serving it\n"
+    "  troupe load http://127.0.0.1:8080 --concurrency 16     measure a server; `troupe load --help` has more\n"
     "  TROUPE_SERVER_PORT=9000 troupe serve ...   every setting is also a variable and a TOML key\n"
     "exit codes: 0 done, 1 failed while running, 2 what you gave is wrong";
 
@@ -57,6 +60,10 @@ int run(int argc, char** argv) {
   CLI::App* check_command = app.add_subcommand("check", "validate a configuration and a model without serving");
   check_flags.add_to(*check_command);
 
+  LoadArguments load_arguments;
+  CLI::App* load_command = app.add_subcommand("load", "measure a server under load, as its users would feel it");
+  add_load_flags(*load_command, load_arguments);
+
   auto is_command = [&](const std::string& name) {
     auto commands = app.get_subcommands({});
     return std::any_of(commands.begin(), commands.end(),
@@ -64,13 +71,14 @@ int run(int argc, char** argv) {
   };
   if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1]))
     return report({ErrorCode::kConfiguration,
-                   "unknown command \"" + std::string(argv[1]) + "\" (serve, generate or check)", "", 0});
+                   "unknown command \"" + std::string(argv[1]) + "\" (serve, generate, check or load)", "", 0});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     int code = app.exit(error);
     return code == 0 ? kExitDone : kExitWrongInput;
   }
+  if (*load_command) return load(load_arguments);
   const KnobFlags& flags = *serve_command ? serve_flags : *generate_command ? generate_flags : check_flags;
   auto loaded = flags.load();
   if (!loaded) return report(loaded.error());

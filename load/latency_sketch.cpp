@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "runtime/observations.hpp"
+#include "runtime/quantile_cells.hpp"
 
 namespace troupe {
 namespace {
@@ -18,7 +19,7 @@ void add_to(std::uint32_t& cell, std::uint32_t n) {
 LatencySketch::LatencySketch() : cells_(QuantileSketch::kCells) {}
 
 void LatencySketch::observe(double seconds) {
-  add_to(cells_[QuantileSketch::cell_of(seconds)], 1);
+  add_to(cells_[cell_of(seconds)], 1);
   min_ = count_ == 0 ? seconds : std::min(min_, seconds);
   max_ = count_ == 0 ? seconds : std::max(max_, seconds);
   sum_ += seconds;
@@ -41,7 +42,7 @@ std::optional<double> LatencySketch::quantile(double q) const {
   std::uint64_t so_far = 0;
   for (std::size_t i = 0; i < cells_.size(); ++i) {
     so_far += cells_[i];
-    if (so_far >= rank) return std::clamp(QuantileSketch::middle_of(i), min_, max_);
+    if (so_far >= rank) return std::clamp(middle_of(i), min_, max_);
   }
   return max_;
 }

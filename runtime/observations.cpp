@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/quantile_cells.hpp"
+
 namespace troupe {
 namespace {
 
@@ -10,6 +12,18 @@ std::uint32_t seconds_of(SteadyTime time) {
 }
 
 }  // namespace
+
+std::size_t cell_of(double seconds) {
+  if (!(seconds > QuantileSketch::kSmallest)) return 0;  // NaN too
+  static const double scale = 1.0 / std::log(QuantileSketch::kGrowth);
+  double cell = std::ceil(std::log(seconds / QuantileSketch::kSmallest) * scale);
+  return static_cast<std::size_t>(std::min(cell, static_cast<double>(QuantileSketch::kCells - 1)));
+}
+
+double middle_of(std::size_t cell) {
+  if (cell == 0) return QuantileSketch::kSmallest;
+  return QuantileSketch::kSmallest * std::pow(QuantileSketch::kGrowth, static_cast<double>(cell) - 0.5);
+}
 
 Histogram::Histogram(std::span<const double> bounds)
     : bounds_(bounds), counts_(std::make_unique<std::atomic<std::uint64_t>[]>(bounds.size() + 1)) {}
@@ -62,18 +76,6 @@ double WindowedRate::per_second(SteadyTime now) const {
     events += seconds_[(second - back) % seconds_.size()].in(second - back);
   }
   return static_cast<double>(events) / kSeconds;
-}
-
-std::size_t QuantileSketch::cell_of(double seconds) {
-  if (!(seconds > kSmallest)) return 0;  // NaN too
-  static const double scale = 1.0 / std::log(kGrowth);
-  double cell = std::ceil(std::log(seconds / kSmallest) * scale);
-  return static_cast<std::size_t>(std::min(cell, static_cast<double>(kCells - 1)));
-}
-
-double QuantileSketch::middle_of(std::size_t cell) {
-  if (cell == 0) return kSmallest;
-  return kSmallest * std::pow(kGrowth, static_cast<double>(cell) - 0.5);
 }
 
 QuantileSketch::QuantileSketch() : cells_((kSlices + 1) * kCells) {}

@@ -88,10 +88,6 @@ class QuantileSketch {
   static constexpr std::uint32_t kSliceSeconds = 10;
   static constexpr std::uint32_t kSlices = 6;  // that are read; one more is being left behind
 
-  // The cells alone: also what whole runs are counted in (load/latency_sketch.hpp).
-  static std::size_t cell_of(double seconds);
-  static double middle_of(std::size_t cell);
-
   QuantileSketch();
   void observe(double seconds, SteadyTime now);
   // Nearest rank: the smallest value with at least q * count observations at or below it. Nothing: none were made.
