@@ -31,4 +31,19 @@ int check(const LoadedSettings& loaded);
 struct LoadArguments;  // cli/load_flags.hpp
 int load(const LoadArguments& arguments);
 
+struct SimulateArguments {
+  std::string trace;
+  std::string scenario = "mixshift";
+  std::string cost = "cpu135";
+  std::uint32_t requests = 2000;
+  std::uint64_t seed = 1;
+  std::vector<std::string> compare;  // "512/32"
+  std::string html;
+  std::optional<std::uint64_t> explore;  // the first seed
+  std::uint64_t seeds = 1;
+  bool is_configured = false;  // a file says what the batcher is; else the machine's own
+};
+void add_simulate_flags(CLI::App& command, SimulateArguments& arguments);
+int simulate_command(const LoadedSettings& loaded, const SimulateArguments& arguments);
+
 }  // namespace troupe

@@ -64,6 +64,12 @@ int run(int argc, char** argv) {
   CLI::App* load_command = app.add_subcommand("load", "measure a server under load, as its users would feel it");
   add_load_flags(*load_command, load_arguments);
 
+  SimulateArguments simulate_arguments;
+  KnobFlags simulate_flags;
+  CLI::App* simulate_app = app.add_subcommand("simulate", "what would a setting do? The batcher on a virtual clock");
+  add_simulate_flags(*simulate_app, simulate_arguments);
+  simulate_flags.add_to(*simulate_app);
+
   auto is_command = [&](const std::string& name) {
     auto commands = app.get_subcommands({});
     return std::any_of(commands.begin(), commands.end(),
@@ -71,7 +77,7 @@ int run(int argc, char** argv) {
   };
   if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1]))
     return report({ErrorCode::kConfiguration,
-                   "unknown command \"" + std::string(argv[1]) + "\" (serve, generate, check or load)", "", 0});
+                   "unknown command \"" + std::string(argv[1]) + "\" (serve, generate, check, load or simulate)", "", 0});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -79,11 +85,18 @@ int run(int argc, char** argv) {
     return code == 0 ? kExitDone : kExitWrongInput;
   }
   if (*load_command) return load(load_arguments);
-  const KnobFlags& flags = *serve_command ? serve_flags : *generate_command ? generate_flags : check_flags;
+  const KnobFlags& flags = *serve_command      ? serve_flags
+                           : *generate_command ? generate_flags
+                           : *simulate_app     ? simulate_flags
+                                               : check_flags;
   auto loaded = flags.load();
   if (!loaded) return report(loaded.error());
   if (*serve_command) return serve(*loaded);
   if (*generate_command) return generate(*loaded, arguments);
+  if (*simulate_app) {
+    simulate_arguments.is_configured = simulate_flags.has_config();
+    return simulate_command(*loaded, simulate_arguments);
+  }
   return check(*loaded);
 }
 

@@ -57,6 +57,14 @@ std::string stats_json(const Metrics& metrics) {
   json.field("queue_tokens", metrics.queue_tokens.value());
   json.field("queue_oldest_s", metrics.oldest_waiting_seconds());
   json.field("batch_window_ms", metrics.batch_window.value() * 1000.0);
+  json.field("step_target_ms", metrics.step_target.value() * 1000.0);
+  json.field("sequences_limit", metrics.sequences_limit.value());
+  json.key("step_bounds").begin_object();
+  auto bounds = label_values(StepBound{});
+  for (std::size_t i = 0; i < bounds.size(); ++i) {
+    json.field(bounds[i], metrics.step_bounds.value(static_cast<StepBound>(i)));
+  }
+  json.end_object();
   json.field("tokens_per_second", value_of(metrics.tokens_per_second));
   json.field("requests_per_second", value_of(metrics.requests_per_second));
   json.field("requests_offered_per_second", value_of(metrics.requests_offered_per_second));

@@ -79,7 +79,7 @@ Request ActorBench::request(std::string_view prompt, std::uint32_t max_tokens) c
 }
 
 void ActorBench::Live::cancel(CancelReason reason) const {
-  if (auto alive = caf::actor_cast<caf::actor>(actor)) caf::anon_send(alive, Cancel{reason});
+  if (auto alive = caf::actor_cast<caf::actor>(actor)) caf::anon_send(alive, Cancel{reason, {}});
 }
 
 bool ActorBench::run_until(const std::function<bool()>& is_true) {

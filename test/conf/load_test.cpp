@@ -52,6 +52,21 @@ TEST_CASE("R240 broken TOML, wrong types and values out of range are errors with
   REQUIRE(error_of("[server.port]\nx = 1\n").find("server.port must be") != std::string::npos);
 }
 
+TEST_CASE("R240 targets are numbers with or without a point, batching has two modes") {
+  TomlFile file("[slo]\nttft_ms = 400\nttft_ms_per_token = 0.25\nitl_ms = 50\n[batching]\nmode = \"fixed\"\n");
+  auto loaded = load_settings({file.path(), {}, {}});
+  REQUIRE(loaded.ok());
+  CHECK(loaded->settings.slo_ttft_ms == 400);
+  CHECK(loaded->settings.slo_ttft_ms_per_token == 0.25);
+  CHECK(loaded->settings.batching_mode == "fixed");
+  CHECK(print_settings(*loaded).find("ttft_ms_per_token = 0.25") != std::string::npos);
+  CHECK(error_of("[slo]\nttft_ms_per_token = 2\n").empty());
+  CHECK(error_of("[slo]\nttft_ms_per_token = -0.5\n").find("0 to 10000 ms") != std::string::npos);
+  CHECK(error_of("[slo]\nttft_ms_per_token = nan\n").find("0 to 10000 ms") != std::string::npos);
+  CHECK(error_of("[slo]\nttft_ms_per_token = \"fast\"\n").find("must be a number") != std::string::npos);
+  CHECK(error_of("[batching]\nmode = \"manual\"\n").find("auto or fixed") != std::string::npos);
+}
+
 TEST_CASE("R240 the file loses to the environment and the environment to a flag") {
   TomlFile file("[server]\nport = 1\nhead_timeout_ms = 11\n[kv]\nmemory = \"8Gi\"\n[batching]\nqueue_max = 7\n");
   auto loaded = load_settings({file.path(),
