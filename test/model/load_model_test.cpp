@@ -116,6 +116,6 @@ TEST_CASE("check_model reads the real model's card") {
   CHECK(checked->card.quantization == "Q4_1");
   CHECK(checked->card.context_length == 8192);
   CHECK(checked->card.vocab_size == 49152);
-  CHECK(checked->card.codec->has_chat_template());
+  CHECK(checked->card.codec->chat_template_status().ok());
   CHECK(checked->general_name == "Smollm2 135M 8k Lc100K Mix1 Ep2");
 }
