@@ -101,12 +101,14 @@ class Batcher final : public ActorLogic {
     if (message.executor != executor_number_ || flights_.empty()) return;
     if (message.result.step != flights_.front().step) return;
     SteadyTime now = env_->now();
+    SteadyTime next_at = env_->now();
     env_->progress.end(ProgressStage::kExecutor, now);
     env_->status.steps_completed.fetch_add(1, std::memory_order_relaxed);
     env_->metrics().step_duration.observe(std::chrono::nanoseconds(now - flights_.front().sent));
     drain_rate_.completed(flights_.front().positions, now);
     flights_.pop_front();
     scheduler_.apply(message.result, now, events_);
+    begin_next_stages(0, next_at);
     advance();  // the device works on before anybody hears the news
     deliver();
     publish();
@@ -119,6 +121,7 @@ class Batcher final : public ActorLogic {
     flights_.clear();
     env_->progress.reset(ProgressStage::kExecutor, now);
     scheduler_.executor_lost(now, events_);  // without a step in flight it loses nothing
+    begin_next_stages(0, env_->now());
     advance();
     deliver();
     publish();
@@ -129,12 +132,21 @@ class Batcher final : public ActorLogic {
     if (!executor_) return;
     while (scheduler_.in_flight() < scheduler_.limits().steps_in_flight) {
       SteadyTime now = env_->now();
+      SteadyTime next_at = env_->now();
       std::optional<BatchClose> close = may_start(now);
       if (!close) return;
+      std::size_t known = events_.size();
       std::shared_ptr<const StepPlan> plan = scheduler_.plan(now, events_);
+      begin_next_stages(known, next_at);
       if (!plan) return;
       start(std::move(plan), *close, now);
     }
+  }
+
+  // Each event from `first` on ends a stage at its `at`; the next one begins with a clock read of its own, right behind
+  // that one: what happens between the two would be nobody's time.
+  void begin_next_stages(std::size_t first, SteadyTime next_at) {
+    for (std::size_t i = first; i < events_.size(); ++i) events_[i].next_at = next_at;
   }
 
   // Why a step may start now; nothing: there is no work, or company is waited for.

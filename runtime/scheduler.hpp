@@ -62,7 +62,8 @@ struct SequenceEvent {
   std::uint32_t cached_tokens = 0;
   FinishReason finish = FinishReason::kStop;
   Error error;
-  SteadyTime at{};
+  SteadyTime at{};       // when it happened, which ended a stage
+  SteadyTime next_at{};  // when the next stage began, by a clock read of its own: the batcher's
 };
 
 struct SchedulerCounts {
