@@ -235,6 +235,7 @@ class Batcher final : public ActorLogic {
     metrics.prefix_query_tokens.add(counts.prefix_query_tokens_total - published_.prefix_query_tokens_total);
     metrics.prefix_hit_tokens.add(counts.prefix_hit_tokens_total - published_.prefix_hit_tokens_total);
     metrics.retries.add(counts.retries_total - published_.retries_total);
+    metrics.recomputed_tokens.add(counts.recomputed_tokens_total - published_.recomputed_tokens_total);
     metrics.discarded_tokens.add(counts.discarded_tokens_total - published_.discarded_tokens_total);
     published_ = counts;
     env_->status.retry_after_s.store(retry_after(env_->now()), std::memory_order_relaxed);

@@ -74,6 +74,7 @@ struct SchedulerCounts {
   std::uint64_t prefix_query_tokens_total = 0;
   std::uint64_t prefix_hit_tokens_total = 0;
   std::uint64_t retries_total = 0;           // sequences put back because the executor died in a step of theirs
+  std::uint64_t recomputed_tokens_total = 0; // positions planned once more after a preemption or an executor's death
   std::uint64_t discarded_tokens_total = 0;  // sampled after a stop (two steps in flight) or for a dropped sequence
   std::optional<SteadyTime> oldest_waiting;  // arrival of the sequence that has waited longest
 };

@@ -33,7 +33,10 @@ std::shared_ptr<const StepPlan> Scheduler::plan(SteadyTime now, std::vector<Sequ
   std::shared_ptr<StepPlan> plan = s.plans.take();
   PlanWriter writer(*plan, s.next_step, s.limits.step_tokens_max);
   auto add = [&](Sequence& sequence, std::uint32_t count) {
+    std::uint32_t known = std::min(sequence.planned_max, sequence.planned + count);
+    s.totals.recomputed_tokens_total += known - std::min(known, sequence.planned);
     writer.add(sequence, count);
+    sequence.planned_max = std::max(sequence.planned_max, sequence.planned);
     note_scheduled(sequence, now, events);
   };
 
