@@ -54,8 +54,13 @@ Result<Checked> check(const std::string& path, const HostLimits& limits, const M
   if (!plan) return plan.error();
   auto spec = read_tokenizer_spec(metadata, hyper.vocab_size);
   if (!spec) return spec.error();
+  bool has_chat_template = !spec->chat_template.empty();
   auto codec = make_text_codec(std::move(*spec));
   if (!codec) return codec.error();
+  // Completions work without one, so it is no reason not to serve the model.
+  if (Status chats = (*codec)->chat_template_status(); has_chat_template && !chats) {
+    log(LogLevel::kWarning, "model", path + ": " + chats.error().message);
+  }
 
   ModelCard& card = checked.model.card;
   card.name = std::filesystem::path(path).stem().string();
