@@ -85,6 +85,10 @@ TEST_CASE("robustness 1.6: every violation has its close code, and ends the gene
          c.frame(1, "", {false, true, 0});
          for (int i = 0; i < 1024; ++i) c.frame(0, "", {false, true, 0});
        }},
+      {"compressed nonsense", 1007,
+       [](WsClient& c) {
+         c.frame(1, "\xFF\xFF\xFF\xFF", {true, true, 4});
+       }},
       {"bomb", 1009,
        [&](WsClient& c) {
          c.frame(1, bomb, {true, true, 4});
@@ -94,7 +98,7 @@ TEST_CASE("robustness 1.6: every violation has its close code, and ends the gene
   std::size_t submitted = 0;
   for (const Row& row : rows) {
     INFO(row.name);
-    bool deflate = std::string_view(row.name) == "bomb";
+    bool deflate = row.name == std::string_view("bomb") || row.name == std::string_view("compressed nonsense");
     WsClient client(server.port(), deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
     REQUIRE(client.is_open());
     client.text(submit("a"));
@@ -107,6 +111,7 @@ TEST_CASE("robustness 1.6: every violation has its close code, and ends the gene
   CHECK(server.soon([&] { return server.metrics.ws_sockets.value() == 0.0; }));
   CHECK(server.sockets.count() == 0);
   CHECK(server.metrics.ws_closes.value(WsClose::k1002) == 9);
+  CHECK(server.metrics.ws_closes.value(WsClose::k1007) == 3);
   CHECK(server.metrics.ws_closes.value(WsClose::k1009) == 4);
   CHECK(server.metrics.ws_closes.value(WsClose::k1008) == 2);
   CHECK(server.metrics.ws_closes.total() == std::size(rows));
