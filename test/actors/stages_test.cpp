@@ -249,6 +249,19 @@ TEST_CASE("each stage has its own two clock reads, and together they are the req
   }
 }
 
+TEST_CASE("R189: what the prefix cache saved is in the usage at the end") {
+  ActorBench bench;
+  bench.start();
+  for (std::uint32_t saved : {0U, 32U}) {  // of 40 tokens two whole blocks of 16
+    auto live = bench.submit(bench.request(std::string(40, 'p'), 3));
+    bench.run();
+    auto chunk = all_of(*live.stream);
+    REQUIRE(chunk.phase == StreamPhase::kFinished);
+    CHECK(chunk.usage.cached_tokens == saved);
+    CHECK_FALSE(chunk.cached);  // computed, not replayed
+  }
+}
+
 TEST_CASE("contract 7: delivering a token allocates at most 4 times") {
   auto allocations_of = [](int streams) {
     ActorBench bench;
