@@ -75,7 +75,7 @@ Result<Checked> check(const std::string& path, const HostLimits& limits, const M
   return checked;
 }
 
-StepRunnerFactory runner_factory(std::shared_ptr<const HostModel> model, const HostKernels& kernels,
+StepRunnerFactory runner_factory(const std::shared_ptr<const HostModel>& model, const HostKernels& kernels,
                                  const HostLimits& limits, std::uint32_t kv_blocks) {
   return [model, &kernels, limits, kv_blocks]() -> std::unique_ptr<StepRunner> {
     auto runner = HostStepRunner::make(model, kernels, limits, kv_blocks);

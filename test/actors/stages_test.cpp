@@ -267,6 +267,7 @@ TEST_CASE("contract 7: delivering a token allocates at most 4 times") {
     ActorBench bench;
     bench.start();
     std::vector<ActorBench::Live> live;
+    live.reserve(static_cast<std::size_t>(streams));
     for (int i = 0; i < streams; ++i) live.push_back(bench.submit(bench.request(std::to_string(i), 200)));
     bench.run_until([&] { return tokens_out(live.back()) == 20; });
     std::uint64_t before = allocations();
@@ -285,6 +286,7 @@ TEST_CASE("contract 5: streams that nobody reads delay no step") {
   ActorBench bench;
   bench.start();
   std::vector<ActorBench::Live> live;
+  live.reserve(4);
   for (int i = 0; i < 4; ++i) live.push_back(bench.submit(bench.request(std::to_string(i), 50)));
   bench.run();
   CHECK(bench.steps() <= 51);  // one a token, and one in which not all had arrived
