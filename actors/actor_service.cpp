@@ -199,9 +199,10 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   job.is_deterministic = request.is_deterministic();
   if (!request.sampling.seed) request.sampling.seed = state.seeds.draw(request.id);
   job.request = std::move(request);
-  job.submitted = now;
   job.stream = stream;
   job.slot = std::move(slot);
+  job.received = env.now();
+  job.submitted = env.now();
   caf::actor actor = spawn_request(state.system, state.env, state.supervisor, std::move(job));
   let_go_of_actor_system();
   // Weak: a reader that keeps the stream does not keep the actor, and may outlive the service.

@@ -78,7 +78,9 @@ class BatcherLogic final : public ActorLogic {
 
   void step_done(const StepDone& message) {
     SteadyTime now = env_->now();
+    SteadyTime next_at = env_->now();
     if (message.executor != executor_number_ || !batcher_.step_done(message.result, now)) return;
+    begin_next_stages(0, next_at);
     env_->progress.end(ProgressStage::kExecutor, now);
     env_->status.steps_completed.fetch_add(1, std::memory_order_relaxed);
     env_->metrics().step_duration.observe(batcher_.last_step());
@@ -91,6 +93,7 @@ class BatcherLogic final : public ActorLogic {
     executor_ = std::move(message.executor);
     env_->progress.reset(ProgressStage::kExecutor, now);
     batcher_.executor_lost(now);
+    begin_next_stages(0, env_->now());
     went_on();
   }
 
@@ -100,8 +103,22 @@ class BatcherLogic final : public ActorLogic {
   // Starts every step that can start now.
   void advance() {
     if (!executor_) return;
-    while (auto step = batcher_.next_step(env_->now())) start(std::move(*step));
+    for (;;) {
+      SteadyTime now = env_->now();
+      SteadyTime next_at = env_->now();
+      std::size_t known = batcher_.events().size();
+      auto step = batcher_.next_step(now);
+      begin_next_stages(known, next_at);
+      if (!step) break;
+      start(std::move(*step));
+    }
     if (auto wake = batcher_.wake_at()) wait_until(*wake);
+  }
+
+  // Each event from `first` on ends a stage at its `at`; the next one begins with a clock read of its own, right behind
+  // that one: what happens between the two would be nobody's time.
+  void begin_next_stages(std::size_t first, SteadyTime next_at) {
+    for (std::size_t i = first; i < batcher_.events().size(); ++i) batcher_.events()[i].next_at = next_at;
   }
 
   void wait_until(SteadyTime time) {
@@ -150,6 +167,7 @@ class BatcherLogic final : public ActorLogic {
     metrics.prefix_query_tokens.add(counts.prefix_query_tokens_total - published_.prefix_query_tokens_total);
     metrics.prefix_hit_tokens.add(counts.prefix_hit_tokens_total - published_.prefix_hit_tokens_total);
     metrics.retries.add(counts.retries_total - published_.retries_total);
+    metrics.recomputed_tokens.add(counts.recomputed_tokens_total - published_.recomputed_tokens_total);
     metrics.discarded_tokens.add(counts.discarded_tokens_total - published_.discarded_tokens_total);
     published_ = counts;
     publish_window();

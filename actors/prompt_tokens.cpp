@@ -8,9 +8,7 @@ namespace {
 Result<std::vector<TokenId>> tokens_of(const TextCodec& codec, const PromptInput& prompt, bool add_special) {
   if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) return *tokens;
   if (const auto* text = std::get_if<std::string>(&prompt)) return codec.tokenize(*text, add_special, false);
-  Result<std::string> rendered = codec.render_chat(std::get<ChatPrompt>(prompt));
-  if (!rendered) return rendered.error();
-  return codec.tokenize(*rendered, false, true);
+  return codec.tokenize_chat(std::get<ChatPrompt>(prompt));
 }
 
 }  // namespace

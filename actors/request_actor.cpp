@@ -29,7 +29,7 @@ class RequestLogic final : public ActorLogic {
         stream_(*job_.stream),
         times_(request_.arrived),
         text_(*env_->options.codec, request_.stop.stop) {
-    times_.end(job_.submitted);
+    times_.end(job_.received);
     times_.begin(Stage::kTokenize, job_.submitted);
   }
 
@@ -82,10 +82,9 @@ class RequestLogic final : public ActorLogic {
     Result<SequenceRequest> sequence = sequence_request(request_, *std::move(tokens), model);
     if (!sequence) return fail(sequence.error());
     sequence_ = *std::move(sequence);
-    SteadyTime now = env_->now();
-    times_.end(now);
-    if (!uses_cache()) return enqueue(now);
-    times_.begin(Stage::kCache, now);
+    times_.end(env_->now());
+    if (!uses_cache()) return enqueue();
+    times_.begin(Stage::kCache, env_->now());
     phase_ = Phase::kAsking;
     in_cache_ = true;
     key_ = result_key(request_, sequence_.prompt, env_->runner.numerics_class);
@@ -101,14 +100,14 @@ class RequestLogic final : public ActorLogic {
   void cache_answered(const CacheAnswer& answer) {
     if (phase_ != Phase::kAsking) return;
     in_cache_ = answer.kind == CacheAnswer::Kind::kLead;
-    SteadyTime now = env_->now();
-    times_.end(now);
-    if (answer.kind == CacheAnswer::Kind::kHit) return replay(*answer.result, now);
-    enqueue(now);
+    times_.end(env_->now());
+    if (answer.kind == CacheAnswer::Kind::kHit) return replay(*answer.result);
+    enqueue();
   }
 
   // Token by token, so that every token stands at the place in the text where it stood when it was computed.
-  void replay(const StoredResult& stored, SteadyTime now) {
+  void replay(const StoredResult& stored) {
+    SteadyTime now = env_->now();
     times_.begin(Stage::kDeliver, now);
     phase_ = Phase::kRunning;
     accept(stored.usage.prompt_tokens, stored.usage.cached_tokens, true);
@@ -125,8 +124,8 @@ class RequestLogic final : public ActorLogic {
   }
 
   // ---- batcher
-  void enqueue(SteadyTime now) {
-    if (!is_scheduled_) times_.begin(Stage::kQueue, now);
+  void enqueue() {
+    if (!is_scheduled_) times_.begin(Stage::kQueue, env_->now());
     phase_ = Phase::kRunning;
     in_batcher_ = true;
     self_->send(wiring_.batcher, Enqueue{sequence_, mark(ProgressStage::kBatcher)});
@@ -165,7 +164,8 @@ class RequestLogic final : public ActorLogic {
     env_->metrics().retries.count();
     sequence_.emitted = emitted();
     if (sequence_.emitted.size() >= sequence_.max_tokens) return finished(FinishReason::kLength);
-    enqueue(env_->now());
+    times_.end(env_->now());
+    enqueue();
   }
 
   std::vector<TokenId> emitted() const {
@@ -187,6 +187,7 @@ class RequestLogic final : public ActorLogic {
       case SequenceEvent::Kind::kFinished: {
         in_batcher_ = false;
         last_event_at_ = event.at;
+        next_stage_at_ = event.next_at;
         return finished(event.finish);
       }
       case SequenceEvent::Kind::kFailed: {
@@ -203,20 +204,21 @@ class RequestLogic final : public ActorLogic {
     usage_.cached_tokens = event.cached_tokens;
     env_->metrics().prompt_tokens_cached.add(event.cached_tokens);
     times_.end(event.at);
-    times_.begin(Stage::kPrefill, event.at);
+    times_.begin(Stage::kPrefill, event.next_at);
   }
 
   void token(SequenceEvent& event) {
     Metrics& metrics = env_->metrics();
     if (usage_.completion_tokens++ == 0) {
       times_.end(event.at);
-      times_.begin(Stage::kDecode, event.at);
+      times_.begin(Stage::kDecode, event.next_at);
       metrics.first_token(event.at - times_.arrived());
     } else {
       metrics.next_token(event.at - last_event_at_);
     }
     metrics.tokens(1);
     last_event_at_ = event.at;
+    next_stage_at_ = event.next_at;
     bool stopped = false;
     const std::string& text = text_.push(event.token, stopped);
     token_.id = event.token;
@@ -235,7 +237,7 @@ class RequestLogic final : public ActorLogic {
 
   void end_decode() {
     times_.end(last_event_at_);
-    times_.begin(Stage::kDeliver, last_event_at_);
+    times_.begin(Stage::kDeliver, next_stage_at_);
   }
 
   // ---- the end
@@ -311,6 +313,7 @@ class RequestLogic final : public ActorLogic {
   Usage usage_;
   StreamToken token_;  // kept for its memory
   SteadyTime last_event_at_{};
+  SteadyTime next_stage_at_{};  // of the last event
   std::uint32_t retries_ = 0;
   std::optional<SteadyTime> cancel_asked_;
   bool is_accepted_ = false;

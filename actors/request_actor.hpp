@@ -15,7 +15,8 @@ namespace troupe {
 struct RequestJob {
   Request request;                // with id and seed
   bool is_deterministic = false;  // as the client sent it, before the service drew a seed
-  SteadyTime submitted{};
+  SteadyTime received{};   // the service has taken it in
+  SteadyTime submitted{};  // its actor is about to be spawned
   std::shared_ptr<ResponseStream> stream;
   std::shared_ptr<LiveSlot> slot;
 };

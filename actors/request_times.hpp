@@ -8,7 +8,8 @@ class RequestTimes {
  public:
   explicit RequestTimes(SteadyTime arrived) : arrived_(arrived), began_(arrived) {}
 
-  void end(SteadyTime at) { times_[stage_] += at - began_; }
+  // What follows without a begin() counts for the same stage.
+  void end(SteadyTime at) { times_[stage_] += at - began_, began_ = at; }
   void begin(Stage stage, SteadyTime at) { stage_ = stage, began_ = at; }
 
   Stage stage() const { return stage_; }

@@ -59,7 +59,7 @@ ResponseStream::Chunk print_stream(ResponseStream& stream) {
 int generate(const LoadedSettings& loaded, const GenerateArguments& arguments) {
   auto engine = start_engine(loaded.settings);
   if (!engine) return report(engine.error());
-  auto stream = (*engine)->service->submit(request_of(arguments, (*engine)->card().codec->has_chat_template()));
+  auto stream = (*engine)->service->submit(request_of(arguments, (*engine)->card().codec->chat_template_status().ok()));
   ResponseStream::Chunk last = print_stream(*stream);
   if (last.phase != StreamPhase::kFinished) return report(last.error);
   double decode_s = std::chrono::duration<double>(last.stages[Stage::kDecode]).count();

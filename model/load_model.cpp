@@ -54,8 +54,13 @@ Result<Checked> check(const std::string& path, const HostLimits& limits, const M
   if (!plan) return plan.error();
   auto spec = read_tokenizer_spec(metadata, hyper.vocab_size);
   if (!spec) return spec.error();
+  bool has_chat_template = !spec->chat_template.empty();
   auto codec = make_text_codec(std::move(*spec));
   if (!codec) return codec.error();
+  // Completions work without one, so it is no reason not to serve the model.
+  if (Status chats = (*codec)->chat_template_status(); has_chat_template && !chats) {
+    log(LogLevel::kWarning, "model", path + ": " + chats.error().message);
+  }
 
   ModelCard& card = checked.model.card;
   card.name = std::filesystem::path(path).stem().string();
@@ -70,7 +75,7 @@ Result<Checked> check(const std::string& path, const HostLimits& limits, const M
   return checked;
 }
 
-StepRunnerFactory runner_factory(std::shared_ptr<const HostModel> model, const HostKernels& kernels,
+StepRunnerFactory runner_factory(const std::shared_ptr<const HostModel>& model, const HostKernels& kernels,
                                  const HostLimits& limits, std::uint32_t kv_blocks) {
   return [model, &kernels, limits, kv_blocks]() -> std::unique_ptr<StepRunner> {
     auto runner = HostStepRunner::make(model, kernels, limits, kv_blocks);

@@ -67,7 +67,8 @@ struct SequenceEvent {
   std::uint32_t cached_tokens = 0;
   FinishReason finish = FinishReason::kStop;
   Error error;
-  SteadyTime at{};
+  SteadyTime at{};       // when it happened, which ended a stage
+  SteadyTime next_at{};  // when the next stage began, by a clock read of its own: the batcher's
 };
 
 struct SchedulerCounts {
@@ -78,6 +79,7 @@ struct SchedulerCounts {
   std::uint64_t prefix_query_tokens_total = 0;
   std::uint64_t prefix_hit_tokens_total = 0;
   std::uint64_t retries_total = 0;           // sequences put back because the executor died in a step of theirs
+  std::uint64_t recomputed_tokens_total = 0; // positions planned once more after a preemption or an executor's death
   std::uint64_t discarded_tokens_total = 0;  // sampled after a stop (two steps in flight) or for a dropped sequence
   std::uint64_t postponed_total = 0;         // sequences that let others go first because they were late anyway
   std::optional<SteadyTime> oldest_waiting;  // arrival of the sequence that has waited longest

@@ -9,6 +9,7 @@
 namespace troupe {
 
 struct Scheduler::State::Draft {
+  SchedulerCounts& totals;
   SteadyTime now;
   const StepBudget& budget;
   std::vector<SequenceEvent>& events;
@@ -19,7 +20,10 @@ struct Scheduler::State::Draft {
   void add(Sequence& sequence, std::uint32_t count) {
     shape.add(sequence.planned, count);
     if (sequence.output_size() == 0) prefill[static_cast<std::size_t>(class_of(sequence.prompt_size))] += count;
+    std::uint32_t known = std::min(sequence.planned_max, sequence.planned + count);
+    totals.recomputed_tokens_total += known - std::min(known, sequence.planned);
     writer.add(sequence, count);
+    sequence.planned_max = std::max(sequence.planned_max, sequence.planned);
     if (sequence.was_scheduled) return;
     sequence.was_scheduled = true;  // the first row of a sequence is news
     SequenceEvent& event = events.emplace_back();
@@ -41,7 +45,8 @@ std::shared_ptr<const StepPlan> Scheduler::plan(SteadyTime now, const StepBudget
   if (s.running.empty() && s.waiting.is_empty()) return nullptr;
 
   std::shared_ptr<StepPlan> plan = s.plans.take();
-  State::Draft draft{now, budget, events, PlanWriter(*plan, s.next_step, s.limits.step_tokens_max), {}, {}};
+  PlanWriter writer(*plan, s.next_step, s.limits.step_tokens_max);
+  State::Draft draft{s.totals, now, budget, events, writer, {}, {}};
   Sequence* suspect = s.next_suspect();
   // Alone in its step and alone in flight: when the executor dies, nobody else is to blame and nobody else is hit.
   if (suspect != nullptr && !s.in_flight.empty()) return nullptr;

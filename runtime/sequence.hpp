@@ -34,6 +34,7 @@ struct Sequence {
   std::uint32_t computed = 0;
   std::uint32_t published = 0;  // blocks
   std::uint32_t charged = 0;    // positions its tenant was charged for; computing one again is our affair
+  std::uint32_t planned_max = 0;  // the furthest `planned` ever was: what is planned below is computed again
   BlockHash hash{};             // of the last published block, or the root
 
   std::uint32_t pending = 0;        // 0, 1, or 2 with two steps in flight

@@ -36,6 +36,16 @@ Status check_ids(const TokenizerSpec& spec) {
   return {};
 }
 
+Result<ChatTemplate> compile_chat_template(const std::string& source) {
+  std::string why = "this model has no chat template";
+  if (!source.empty()) {
+    Result<ChatTemplate> compiled = ChatTemplate::compile(source);
+    if (compiled) return compiled;
+    why = "this model's chat template does not compile (" + compiled.error().message + ")";
+  }
+  return Error{ErrorCode::kUnsupported, why + "; send a prompt instead of messages", "messages", 0};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<TextCodec>> make_text_codec(TokenizerSpec spec) {
@@ -52,12 +62,7 @@ Result<std::unique_ptr<TextCodec>> make_text_codec(TokenizerSpec spec) {
   if (Status ids = check_ids(spec); !ids) return ids.error();
   if (spec.add_bos.value_or(false) && !spec.bos_id) return broken("add_bos_token is set but there is no bos_token_id");
   if (spec.add_eos.value_or(false) && !spec.eos_id) return broken("add_eos_token is set but there is no eos_token_id");
-  std::optional<ChatTemplate> chat_template;
-  if (!spec.chat_template.empty()) {
-    Result<ChatTemplate> compiled = ChatTemplate::compile(spec.chat_template);
-    if (!compiled) return compiled.error();
-    chat_template = std::move(*compiled);
-  }
+  Result<ChatTemplate> chat_template = compile_chat_template(spec.chat_template);
   return ByteLevelCodec::make(std::move(spec), *rules, std::move(chat_template));
 }
 

@@ -1,18 +1,17 @@
 #include "net/schema/prompt_field.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/json.hpp>
+#include <iterator>
 
 #include "net/schema/json_parse.hpp"
 #include "net/schema/unsupported_fields.hpp"
+#include "runtime/chat_roles.hpp"
 
 namespace troupe {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::array<std::string_view, 6> kRoles = {"system", "developer", "user", "assistant", "tool", "function"};
 
 void refuse_length(JsonFields& fields, std::string_view name, const std::string& size, const ModelCard& card) {
   fields.refuse(name,
@@ -78,7 +77,7 @@ ChatMessage read_message(const json::value& value, std::size_t index, std::optio
   JsonFields fields(*object, error, prefix);
   ChatMessage message;
   message.role = fields.text("role", kNameBytesMax);
-  if (std::find(kRoles.begin(), kRoles.end(), message.role) == kRoles.end()) {
+  if (std::find(std::begin(kChatRoles), std::end(kChatRoles), message.role) == std::end(kChatRoles)) {
     fields.refuse("role", message.role.empty() ? " is required"
                                                : " must be system, developer, user, assistant, tool or function, not " +
                                                      brief(*fields.find("role")));

@@ -1,14 +1,18 @@
 #include "net/ws/ws_session.hpp"
 
+#include <array>
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/stream_traits.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/websocket/stream.hpp>
+#include <boost/beast/websocket/teardown.hpp>
+#include <boost/beast/zlib/error.hpp>
 
 #include "net/schema/error_object.hpp"
 #include "net/ws/metered_stream.hpp"
@@ -47,6 +51,13 @@ int close_code_of(error_code error) {
   return error == websocket::condition::protocol_violation ? websocket::close_code::protocol_error : 0;
 }
 
+bool is_inflate_error(error_code error) {
+  return error.category() == beast::zlib::make_error_code(beast::zlib::error::general).category();
+}
+
+// An unmasked close frame with code 1007.
+constexpr std::array<std::uint8_t, 4> kBadPayloadFrame = {0x88, 2, 1007 >> 8, 1007 & 0xFF};
+
 // The socket of a conversation.
 // Everything but wake() runs on the stream's executor. One read and one write are under way at most.
 class WsSession : public std::enable_shared_from_this<WsSession> {
@@ -69,6 +80,7 @@ class WsSession : public std::enable_shared_from_this<WsSession> {
   void refuse(const Error& error);
   void on_open(error_code error);
   void close(websocket::close_code code, CancelReason reason = CancelReason::kClientGone);
+  void close_bad_payload();
   void force_close();
   void arm_close_timer();
   void leave(CancelReason reason);
@@ -194,6 +206,19 @@ void WsSession::close(websocket::close_code code, CancelReason reason) {
   socket_.async_close(code, [self = shared_from_this()](error_code) { self->end(); });
 }
 
+// The library fails at what does not inflate without a word and does nothing more, so the last word is ours.
+void WsSession::close_bad_payload() {
+  close_code_ = websocket::close_code::bad_payload;
+  leave(CancelReason::kClientGone);
+  if (writing_) return end();  // a close frame within another frame would be no close frame
+  arm_close_timer();
+  auto& stream = beast::get_lowest_layer(socket_);
+  asio::async_write(stream, asio::buffer(kBadPayloadFrame), [self = shared_from_this()](error_code, std::size_t) {
+    auto& socket = beast::get_lowest_layer(self->socket_).socket();
+    websocket::async_teardown(beast::role_type::server, socket, [self](error_code) { self->end(); });
+  });
+}
+
 void WsSession::force_close() {
   leave(CancelReason::kClientGone);
   beast::get_lowest_layer(socket_).close();
@@ -249,6 +274,7 @@ void WsSession::read() {
 void WsSession::on_read(error_code error) {
   reading_ = false;
   if (error) {
+    if (!closing_ && is_inflate_error(error)) return close_bad_payload();
     if (close_code_ == 0) close_code_ = close_code_of(error);  // the library has closed it by itself
     return end();
   }

@@ -33,14 +33,16 @@ class TextCodec {
  public:
   virtual ~TextCodec() = default;
 
-  // parse_special: "<|im_start|>" in the text becomes that token; off for users' text, on for rendered templates.
+  // parse_special: "<|im_start|>" in the text becomes that token; off for users' text.
   // add_special: a BOS where the model wants one.
   virtual Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const = 0;
 
-  // The conversation through the model's chat template. kInvalidRequest when the template refuses it (its own
-  // words in the message), kUnsupported when the model has none.
-  virtual Result<std::string> render_chat(const ChatPrompt& prompt) const = 0;
-  virtual bool has_chat_template() const = 0;
+  // The conversation through the model's chat template. Control tokens come from the template alone: what comes from
+  // the messages is never parsed for them, whatever the template does with it. kInvalidRequest when the template
+  // refuses the conversation (its own words in the message); else as chat_template_status.
+  virtual Result<std::vector<TokenId>> tokenize_chat(const ChatPrompt& prompt) const = 0;
+  // kUnsupported, with the reason, when the model has no chat template or one that does not compile.
+  virtual Status chat_template_status() const = 0;
 
   virtual std::unique_ptr<TextDecoder> new_decoder() const = 0;  // special tokens are not shown
   virtual std::unique_ptr<StopFilter> new_stop_filter(std::vector<std::string> stops) const = 0;

@@ -64,7 +64,8 @@ ActorBench::Live ActorBench::submit(Request request) {
   request.id = ++last_id_;
   if (!request.sampling.seed) request.sampling.seed = 1;
   job.request = std::move(request);
-  job.submitted = now();
+  job.received = env->now();
+  job.submitted = env->now();
   job.stream = std::make_shared<ResponseStream>(last_id_);
   job.slot = LiveSlot::take(env);
   REQUIRE(job.slot);

@@ -217,23 +217,48 @@ TEST_CASE("a request whose deadline has passed already is not computed") {
   CHECK(all_of(*live.stream).error.code == ErrorCode::kDeadlineExceeded);
 }
 
-TEST_CASE("the stages of a request add up to its duration") {
+TEST_CASE("each stage has its own two clock reads, and together they are the request's duration within 1 %") {
   ActorBench bench;
-  auto reads = std::make_shared<std::int64_t>(0);  // a clock that moves with every look at it
-  bench.env->options.clock = [reads] { return SteadyTime(std::chrono::microseconds(++*reads)); };
+  auto time = std::make_shared<SteadyTime>(1s);
+  // Every look at the clock takes 1 us and every message 1 ms, so what lies between two stages is seen but small.
+  bench.env->options.clock = [time] { return *time += 1us; };
   bench.env->options.result_cache_bytes = 1U << 20;
   bench.start();
-  auto live = bench.submit(bench.request("abc", 30));
-  bench.run();
-  auto chunk = all_of(*live.stream);
-  REQUIRE(chunk.phase == StreamPhase::kFinished);
+  Request request = bench.request("abc", 8);
+  *time += 3ms;  // it is read from the socket
+  auto live = bench.submit(request);
+  std::optional<SteadyTime> ended;
+  live.stream->on_change([&] {
+    if (live.stream->phase() == StreamPhase::kFinished && !ended) ended = *time;
+  });
+  while (bench.coordinator().try_run_once()) *time += 1ms;
+  REQUIRE(ended);
+  StageTimes stages = all_of(*live.stream).stages;
+  std::chrono::nanoseconds whole = *ended - request.arrived;
   std::chrono::nanoseconds sum{};
-  for (auto time : chunk.stages.stage) sum += time;
-  double whole = bench.env->metrics().request_duration.series(Outcome::kFinished).sum();
-  CHECK(std::chrono::duration<double>(sum).count() == Approx(whole).epsilon(0.01));
-  for (Stage stage : {Stage::kCache, Stage::kQueue, Stage::kPrefill, Stage::kDecode, Stage::kDeliver}) {
-    CAPTURE(name_of(stage));
-    CHECK(chunk.stages[stage] > 0ns);
+  for (auto stage : stages.stage) sum += stage;
+  auto is_whole = [&](std::chrono::nanoseconds some) {
+    return whole - some <= whole / 100 && some - whole <= whole / 100;
+  };
+  CAPTURE(sum.count(), whole.count());
+  CHECK(is_whole(sum));
+  CHECK(sum < whole);  // between an end and the next begin the clock was looked at once more
+  for (std::size_t i = 0; i < kStageCount; ++i) {
+    CAPTURE(name_of(static_cast<Stage>(i)));
+    CHECK_FALSE(is_whole(sum - stages.stage[i]));  // no stage is too short to be missed
+  }
+}
+
+TEST_CASE("R189: what the prefix cache saved is in the usage at the end") {
+  ActorBench bench;
+  bench.start();
+  for (std::uint32_t saved : {0U, 32U}) {  // of 40 tokens two whole blocks of 16
+    auto live = bench.submit(bench.request(std::string(40, 'p'), 3));
+    bench.run();
+    auto chunk = all_of(*live.stream);
+    REQUIRE(chunk.phase == StreamPhase::kFinished);
+    CHECK(chunk.usage.cached_tokens == saved);
+    CHECK_FALSE(chunk.cached);  // computed, not replayed
   }
 }
 
@@ -242,6 +267,7 @@ TEST_CASE("contract 7: delivering a token allocates at most 4 times") {
     ActorBench bench;
     bench.start();
     std::vector<ActorBench::Live> live;
+    live.reserve(static_cast<std::size_t>(streams));
     for (int i = 0; i < streams; ++i) live.push_back(bench.submit(bench.request(std::to_string(i), 200)));
     bench.run_until([&] { return tokens_out(live.back()) == 20; });
     std::uint64_t before = allocations();
@@ -260,6 +286,7 @@ TEST_CASE("contract 5: streams that nobody reads delay no step") {
   ActorBench bench;
   bench.start();
   std::vector<ActorBench::Live> live;
+  live.reserve(4);
   for (int i = 0; i < 4; ++i) live.push_back(bench.submit(bench.request(std::to_string(i), 50)));
   bench.run();
   CHECK(bench.steps() <= 51);  // one a token, and one in which not all had arrived

@@ -101,16 +101,22 @@ Result<std::vector<TokenId>> ByteCodec::tokenize(std::string_view text, bool /*a
   return tokens;
 }
 
-Result<std::string> ByteCodec::render_chat(const ChatPrompt& prompt) const {
-  std::string text;
+Result<std::vector<TokenId>> ByteCodec::tokenize_chat(const ChatPrompt& prompt) const {
+  std::vector<TokenId> tokens;
+  auto append = [&](std::string_view text, bool parse_special) {
+    Result<std::vector<TokenId>> more = tokenize(text, false, parse_special);
+    tokens.insert(tokens.end(), more->begin(), more->end());
+  };
   for (const ChatMessage& message : prompt.messages) {
     if (message.role != "system" && message.role != "user" && message.role != "assistant") {
       return Error{ErrorCode::kInvalidRequest, "the template knows no role '" + message.role + "'", "messages", 0};
     }
-    text += "<|" + message.role + "|>" + message.content + "<|end|>";
+    append("<|" + message.role + "|>", true);
+    append(message.content, false);
+    append("<|end|>", true);
   }
-  if (prompt.add_generation_prompt) text += "<|assistant|>";
-  return text;
+  if (prompt.add_generation_prompt) append("<|assistant|>", true);
+  return tokens;
 }
 
 std::unique_ptr<TextDecoder> ByteCodec::new_decoder() const { return std::make_unique<ByteDecoder>(); }

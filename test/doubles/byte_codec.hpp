@@ -14,8 +14,8 @@ inline constexpr std::uint32_t kByteVocab = 260;
 class ByteCodec final : public TextCodec {
  public:
   Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const override;
-  Result<std::string> render_chat(const ChatPrompt& prompt) const override;
-  bool has_chat_template() const override { return true; }
+  Result<std::vector<TokenId>> tokenize_chat(const ChatPrompt& prompt) const override;
+  Status chat_template_status() const override { return {}; }
   std::unique_ptr<TextDecoder> new_decoder() const override;
   std::unique_ptr<StopFilter> new_stop_filter(std::vector<std::string> stops) const override;
   std::string detokenize(std::span<const TokenId> tokens, bool show_special) const override;

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "runtime/log.hpp"
 #include "test/model/golden.hpp"
 #include "test/model/step_driver.hpp"
 #include "test/model/tiny_model.hpp"
@@ -107,6 +108,28 @@ TEST_CASE("load_model refuses a model that does not fit") {
   CHECK_THAT(loaded.error().message, Catch::Contains("are available"));
 }
 
+TEST_CASE("a model whose chat template does not compile loads with a warning and refuses chats") {
+  GgufWriter writer = tiny_model_with_tokenizer({});
+  writer.text("tokenizer.chat_template", "a\n{% fro m in messages %}");
+  TemporaryFile file(writer.bytes());
+  std::vector<std::string> warnings;
+  set_log_sink([&](LogLevel level, std::string_view, std::string_view message) {
+    if (level == LogLevel::kWarning) warnings.emplace_back(message);
+  });
+  auto checked = check_model(file.path(), {}, {8ULL << 30, 0});
+  auto loaded = load_model(file.path(), options());
+  set_log_sink({});
+  REQUIRE(checked.ok());
+  REQUIRE(loaded.ok());
+  REQUIRE(warnings.size() == 2);
+  CHECK_THAT(warnings[0], Catch::Contains(file.path()) && Catch::Contains("line 2: unknown statement 'fro'"));
+  CHECK(warnings[1] == warnings[0]);
+  CHECK(loaded->card.codec->tokenize("a", false, false).ok());
+  Error refusal = loaded->card.codec->tokenize_chat({{{"user", "a", ""}}, true}).error();
+  CHECK(refusal.code == ErrorCode::kUnsupported);
+  CHECK_THAT(refusal.message, Catch::Contains("line 2: unknown statement 'fro'"));
+}
+
 TEST_CASE("check_model reads the real model's card") {
   auto path = real_model();
   if (!path) return skip("no model; set TROUPE_TEST_MODEL");
@@ -116,6 +139,6 @@ TEST_CASE("check_model reads the real model's card") {
   CHECK(checked->card.quantization == "Q4_1");
   CHECK(checked->card.context_length == 8192);
   CHECK(checked->card.vocab_size == 49152);
-  CHECK(checked->card.codec->has_chat_template());
+  CHECK(checked->card.codec->chat_template_status().ok());
   CHECK(checked->general_name == "Smollm2 135M 8k Lc100K Mix1 Ep2");
 }

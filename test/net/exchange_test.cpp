@@ -207,14 +207,15 @@ TEST_CASE("exchange: the status of a stream waits until every choice is accepted
   CHECK_FALSE(exchange->append_events(out));
   CHECK(out.empty());
 
-  first->finish(FinishReason::kStop, {3, 1, 0}, {});
-  second->finish(FinishReason::kLength, {3, 3, 0}, {});
+  first->finish(FinishReason::kStop, {3, 1, 2}, {});  // the prefix hit was not known when it was accepted
+  second->finish(FinishReason::kLength, {3, 3, 2}, {});
   CHECK(exchange->append_events(out));
   events = events_of(out);
   REQUIRE(events.size() == 4);
   CHECK(json::parse(events[1]).at("choices").at(0).at("finish_reason") == "length");
   CHECK(json::parse(events[2]).at("usage").at("completion_tokens") == 4);
   CHECK(json::parse(events[2]).at("usage").at("prompt_tokens") == 3);
+  CHECK(json::parse(events[2]).at("usage").at("prompt_tokens_details").at("cached_tokens") == 2);
   CHECK(events[3] == "[DONE]");
 }
 

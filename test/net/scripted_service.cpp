@@ -12,8 +12,10 @@ class ByteCodec : public TextCodec {
     for (char c : text) tokens.push_back(static_cast<unsigned char>(c));
     return tokens;
   }
-  Result<std::string> render_chat(const ChatPrompt& prompt) const override { return prompt.messages.back().content; }
-  bool has_chat_template() const override { return true; }
+  Result<std::vector<TokenId>> tokenize_chat(const ChatPrompt& prompt) const override {
+    return tokenize(prompt.messages.back().content, false, false);
+  }
+  Status chat_template_status() const override { return {}; }
   std::unique_ptr<TextDecoder> new_decoder() const override { return nullptr; }
   std::unique_ptr<StopFilter> new_stop_filter(std::vector<std::string>) const override { return nullptr; }
   std::string detokenize(std::span<const TokenId> tokens, bool) const override {

@@ -214,6 +214,36 @@ TEST_CASE("contract 8: an executor's death costs time, not tokens") {
   for (const auto& request : requests) REQUIRE(Bench::tokens_of(all, request.id) == answer_of(request, 1024).tokens);
 }
 
+TEST_CASE("R015: scheduler counts the positions it computes again after a preemption, and not those the cache kept") {
+  for (bool prefix_cache : {false, true}) {
+    CAPTURE(prefix_cache);
+    Bench bench({}, 4, prefix_cache);
+    REQUIRE(bench.enqueue(Bench::request(1, 14, 10)).ok());
+    REQUIRE(bench.enqueue(Bench::request(2, 30, 10)).ok());
+    REQUIRE(Bench::rows(bench.step()) == "1:14 2:30");
+    bench.step(), bench.step();
+    REQUIRE(bench.scheduler.counts().recomputed_tokens_total == 0);
+    // Both need a block for their next position and one is left: the second has 32 positions and gives its blocks up.
+    REQUIRE(Bench::rows(bench.step()) == "1:1");
+    REQUIRE(bench.scheduler.counts().preemptions_total == 1);
+    bench.run();
+    // With the cache its two full blocks, which nobody needed meanwhile, are found again.
+    REQUIRE(bench.scheduler.counts().recomputed_tokens_total == (prefix_cache ? 0U : 32U));
+  }
+}
+
+TEST_CASE("R015: scheduler counts the positions it computes again after an executor's death") {
+  Bench bench;
+  REQUIRE(bench.enqueue(Bench::request(1, 20, 9)).ok());
+  REQUIRE(Bench::rows(bench.step()) == "1:20");
+  bench.plan();  // position 20: lost with the executor, and planned again
+  bench.lose_executor();
+  REQUIRE(Bench::rows(bench.step()) == "1:21");
+  REQUIRE(bench.scheduler.counts().recomputed_tokens_total == 21);
+  bench.run();
+  REQUIRE(bench.scheduler.counts().recomputed_tokens_total == 21);
+}
+
 TEST_CASE("results of a step that died are ignored") {
   Bench bench;
   REQUIRE(bench.enqueue(Bench::request(1, 4, 9)).ok());

@@ -31,6 +31,12 @@ with Server() as server:
                 reasons.append(choice.finish_reason)
     expect("".join(pieces) == text, f"stream {''.join(pieces)!r} equals whole {text!r}")
     expect(usage.completion_tokens == whole.usage.completion_tokens, "stream and whole count the same tokens")
+    longer = [{"role": "user", "content": question[0]["content"] + " Answer in English."}]
+    for chunk in client.chat.completions.create(model=model, messages=longer, temperature=0, max_tokens=2, stream=True,
+                                                stream_options={"include_usage": True}):
+        usage = chunk.usage or usage
+    saved = usage.prompt_tokens_details.cached_tokens
+    expect(saved >= 16 and saved % 16 == 0 and saved < usage.prompt_tokens, f"the stream's usage has the prefix hit: {usage}")
     expect(len(reasons) == 1, f"exactly one finish reason: {reasons}")
 
     several = client.completions.create(model=model, prompt="Once upon a time", max_tokens=8, n=3, seed=5, temperature=1.0)

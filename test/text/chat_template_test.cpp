@@ -11,7 +11,9 @@ ChatPrompt conversation(std::vector<ChatMessage> messages) { return {std::move(m
 Result<std::string> render(const std::string& source, const ChatPrompt& prompt = {}) {
   auto compiled = ChatTemplate::compile(source);
   if (!compiled) return compiled.error();
-  return compiled->render(prompt, {"<B>", "<E>", "", ""});
+  auto rendered = compiled->render(prompt, {"<B>", "<E>", "", ""});
+  if (!rendered) return rendered.error();
+  return rendered->bytes();
 }
 
 std::string text(const std::string& source, const ChatPrompt& prompt = {}) {

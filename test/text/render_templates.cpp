@@ -13,8 +13,8 @@ int main() {
     std::string source(std::stoul(line), '\0');
     std::cin.read(source.data(), static_cast<std::streamsize>(source.size()));
     auto compiled = ChatTemplate::compile(source);
-    Result<std::string> text = compiled ? compiled->render({}, {}) : Result<std::string>(compiled.error());
-    std::string answer = text ? *text : text.error().message;
+    Result<MarkedText> text = compiled ? compiled->render({}, {}) : Result<MarkedText>(compiled.error());
+    std::string answer = text ? text->bytes() : text.error().message;
     const char* kind = text ? "ok" : compiled ? "request" : "model";
     std::cout << kind << ' ' << answer.size() << '\n' << answer;
   }

@@ -122,12 +122,6 @@ TEST_CASE("tokenizer spec with an endless special token is refused") {
   require_refused(spec, "special token 256");
 }
 
-TEST_CASE("tokenizer spec whose chat template is broken is refused") {
-  TokenizerSpec spec = small_spec({});
-  spec.chat_template = "a\n{% for m in messages %}";
-  require_refused(spec, "endfor");
-}
-
 TEST_CASE("end of generation is the file's ids and control tokens with a known text, not ordinary ones") {
   TokenizerSpec spec = small_spec({"</s>", "<|im_end|>", "<end_of_turn>", "x"});
   spec.token_types[257] = static_cast<std::int32_t>(TokenType::kControl);

@@ -57,8 +57,9 @@ TemplateValue indexed(RenderState& state, const TemplateValue& value, std::int64
     return TemplateValue::undefined(std::string(value.type_name()) + " object has no element " + std::to_string(index));
   }
   if (!value.is_text()) return value.items()[static_cast<std::size_t>(index)];
-  std::size_t at = offset_of_character(value.as_text(), index);
-  return state.text(value.as_text().substr(at, code_point_at(value.as_text(), at).bytes));
+  std::string_view text = value.as_text();
+  std::size_t at = offset_of_character(text, index);
+  return state.part(value, text.substr(at, code_point_at(text, at).bytes));
 }
 
 }  // namespace
@@ -159,19 +160,19 @@ TemplateValue slice(RenderState& state, const TemplateValue& value, const Templa
     }
     return state.list(std::move(items), value.kind());
   }
-  const std::string& text = value.as_text();
+  std::string_view text = value.as_text();
   if (stride == 1) {
     std::size_t at = offset_of_character(text, first);
-    std::size_t stop = last > first ? at + offset_of_character(std::string_view(text).substr(at), last - first) : at;
-    return state.text(text.substr(at, stop - at));
+    std::size_t stop = last > first ? at + offset_of_character(text.substr(at), last - first) : at;
+    return state.part(value, text.substr(at, stop - at));
   }
   if (!state.allocate(text.size() * sizeof(std::size_t))) return {};
   std::vector<std::size_t> offsets;
   for (std::size_t at = 0; at < text.size(); at += code_point_at(text, at).bytes) offsets.push_back(at);
-  std::string out;
+  MarkedText out;
   for (std::int64_t i = first; forward ? i < last : i > last; i += stride) {
     std::size_t at = offsets[static_cast<std::size_t>(i)];
-    out.append(text, at, code_point_at(text, at).bytes);
+    out.append_part(value.as_marked(), text.substr(at, code_point_at(text, at).bytes));
   }
   return state.text(std::move(out));
 }
@@ -184,9 +185,10 @@ std::vector<TemplateValue> iterate(RenderState& state, const TemplateValue& valu
     if (!state.allocate(value.entries().size() * sizeof(TemplateValue))) return items;
     for (const auto& [key, unused] : value.entries()) items.push_back(key);
   } else if (value.is_text()) {
-    for (std::size_t at = 0; at < value.as_text().size() && !state.failed();) {
-      std::size_t bytes = code_point_at(value.as_text(), at).bytes;
-      items.push_back(state.text(value.as_text().substr(at, bytes)));
+    std::string_view text = value.as_text();
+    for (std::size_t at = 0; at < text.size() && !state.failed();) {
+      std::size_t bytes = code_point_at(text, at).bytes;
+      items.push_back(state.part(value, text.substr(at, bytes)));
       at += bytes;
     }
   } else if (!value.is_undefined()) {

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "text/chat_template/operators.hpp"
 #include "text/chat_template/value_text.hpp"
@@ -84,14 +85,13 @@ TemplateValue real_arithmetic(RenderState& state, std::string_view op, double a,
 }
 
 TemplateValue repeat(RenderState& state, const TemplateValue& value, std::int64_t times) {
-  std::size_t size = value.is_text() ? value.as_text().size() : value.items().size() * sizeof(TemplateValue);
+  std::size_t size = value.is_text() ? value.as_marked().cost_bytes() : value.items().size() * sizeof(TemplateValue);
   std::size_t count = times > 0 ? static_cast<std::size_t>(times) : 0;
   if (size > 0 && count > state.limits().value_bytes / size) count = state.limits().value_bytes / size + 1;
   if (!state.allocate(size * count)) return {};
   if (value.is_text()) {
-    std::string out;
-    out.reserve(size * count);
-    for (std::size_t i = 0; i < count && size > 0; ++i) out += value.as_text();
+    MarkedText out;
+    for (std::size_t i = 0; i < count && size > 0; ++i) out.append(value.as_marked());
     return TemplateValue::text(std::move(out));
   }
   std::vector<TemplateValue> items;
@@ -103,8 +103,10 @@ TemplateValue repeat(RenderState& state, const TemplateValue& value, std::int64_
 
 TemplateValue add(RenderState& state, const TemplateValue& left, const TemplateValue& right) {
   if (left.is_text() && right.is_text()) {
-    if (!state.allocate(left.as_text().size() + right.as_text().size())) return {};
-    return TemplateValue::text(left.as_text() + right.as_text());
+    if (!state.allocate(left.as_marked().cost_bytes() + right.as_marked().cost_bytes())) return {};
+    MarkedText sum = left.as_marked();
+    sum.append(right.as_marked());
+    return TemplateValue::text(std::move(sum));
   }
   if (left.is_sequence() && left.kind() == right.kind()) {
     if (!state.allocate((left.items().size() + right.items().size()) * sizeof(TemplateValue))) return {};
@@ -130,10 +132,10 @@ TemplateValue arithmetic(RenderState& state, std::string_view op, const Template
     if ((right.is_text() || right.is_sequence()) && left.is_integral()) return repeat(state, right, left.as_int());
   }
   if (op == "%" && left.is_text()) {
-    if (right.is(Kind::kTuple)) return printf_format(state, left.as_text(), right.items(), true);
+    if (right.is(Kind::kTuple)) return printf_format(state, left.as_marked(), right.items(), true);
     // Python takes what can be subscripted for a mapping, of which a format need not use anything.
     bool mapping = right.is(Kind::kDict) || right.is(Kind::kList) || right.is_undefined();
-    return printf_format(state, left.as_text(), {right}, !mapping);
+    return printf_format(state, left.as_marked(), {right}, !mapping);
   }
   return unsupported(state, op, left, right);
 }

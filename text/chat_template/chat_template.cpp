@@ -1,12 +1,25 @@
 #include "text/chat_template/chat_template.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "runtime/chat_roles.hpp"
 #include "text/chat_template/evaluator.hpp"
 #include "text/chat_template/template_parser.hpp"
 #include "text/utf8.hpp"
 
 namespace troupe {
+
+namespace {
+
+// '<|' + role + '|>' is how some templates write their control tokens, so the known roles must be able to take part.
+MarkedText role_text(const std::string& role) {
+  bool is_known = std::find(std::begin(kChatRoles), std::end(kChatRoles), role) != std::end(kChatRoles);
+  return is_known ? MarkedText(role) : MarkedText::of_message(role);
+}
+
+}  // namespace
 
 struct ChatTemplate::Program {
   StatementList statements;
@@ -23,8 +36,8 @@ Result<ChatTemplate> ChatTemplate::compile(std::string source) {
   return ChatTemplate(std::make_unique<const Program>(Program{std::move(*statements)}));
 }
 
-Result<std::string> ChatTemplate::render(const ChatPrompt& prompt, const ChatTemplateTokens& tokens,
-                                         const TemplateLimits& limits) const {
+Result<MarkedText> ChatTemplate::render(const ChatPrompt& prompt, const ChatTemplateTokens& tokens,
+                                        const TemplateLimits& limits) const {
   RenderState state(limits);
   std::vector<TemplateValue> messages;
   for (const ChatMessage& message : prompt.messages) {
@@ -33,9 +46,11 @@ Result<std::string> ChatTemplate::render(const ChatPrompt& prompt, const ChatTem
       return Error{ErrorCode::kInvalidRequest, "a message is not valid UTF-8", "messages", 0};
     }
     std::vector<TemplateEntry> entries;
-    entries.emplace_back(TemplateValue::text("role"), state.text(message.role));
-    entries.emplace_back(TemplateValue::text("content"), state.text(message.content));
-    if (!message.name.empty()) entries.emplace_back(TemplateValue::text("name"), state.text(message.name));
+    entries.emplace_back(TemplateValue::text("role"), state.text(role_text(message.role)));
+    entries.emplace_back(TemplateValue::text("content"), state.text(MarkedText::of_message(message.content)));
+    if (!message.name.empty()) {
+      entries.emplace_back(TemplateValue::text("name"), state.text(MarkedText::of_message(message.name)));
+    }
     messages.push_back(state.dict(std::move(entries)));
   }
   TemplateEvaluator evaluator(state);
@@ -50,7 +65,7 @@ Result<std::string> ChatTemplate::render(const ChatPrompt& prompt, const ChatTem
   define_token("eos_token", tokens.eos);
   define_token("unk_token", tokens.unknown);
   define_token("pad_token", tokens.padding);
-  std::string text = evaluator.render(program_->statements);
+  MarkedText text = evaluator.render(program_->statements);
   if (state.failed()) return state.error();
   return text;
 }

@@ -8,6 +8,7 @@
 #include "runtime/request.hpp"
 #include "runtime/result.hpp"
 #include "text/chat_template/template_limits.hpp"
+#include "text/marked_text.hpp"
 
 namespace troupe {
 
@@ -29,8 +30,9 @@ class ChatTemplate {
   ~ChatTemplate();
 
   // kInvalidRequest when the template refuses the conversation (its own words), or fails, or takes too long.
-  Result<std::string> render(const ChatPrompt& prompt, const ChatTemplateTokens& tokens,
-                             const TemplateLimits& limits = {}) const;
+  // What comes from the messages is marked in it, but for the names of roles that every template knows.
+  Result<MarkedText> render(const ChatPrompt& prompt, const ChatTemplateTokens& tokens,
+                            const TemplateLimits& limits = {}) const;
 
  private:
   struct Program;

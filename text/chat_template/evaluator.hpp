@@ -1,7 +1,6 @@
 #pragma once
 // Renders a parsed template: walks the tree, one rendering per object.
 #include <memory>
-#include <string>
 #include <string_view>
 
 #include "text/chat_template/render_state.hpp"
@@ -15,7 +14,7 @@ class TemplateEvaluator {
   explicit TemplateEvaluator(RenderState& state);
 
   void define(std::string_view name, TemplateValue value) { globals_->set(state_, name, std::move(value)); }
-  std::string render(const StatementList& statements);  // meaningless when the state has failed
+  MarkedText render(const StatementList& statements);  // meaningless when the state has failed
 
  private:
   enum class Flow : std::uint8_t { kNext, kBreak, kContinue };
@@ -27,7 +26,8 @@ class TemplateEvaluator {
   Flow run_with(const TemplateStatement& statement);
   void run_set(const TemplateStatement& statement);
   void run_macro_definition(const TemplateStatement& statement);
-  void put(std::string_view text);
+  void put(const MarkedText& text);
+  bool has_room_for(std::size_t bytes);
   void put_value(const TemplateValue& value);
   void assign(const AssignmentTarget& target, const TemplateValue& value);
   // The items of a loop that its condition keeps.
@@ -57,7 +57,7 @@ class TemplateEvaluator {
   RenderState& state_;
   std::shared_ptr<TemplateScope> globals_;
   std::shared_ptr<TemplateScope> scope_;  // the innermost
-  std::string output_;                    // of the block being rendered
+  MarkedText output_;                     // of the block being rendered
   std::uint32_t loop_nesting_ = 0;
 };
 

@@ -107,7 +107,7 @@ TemplateValue TemplateEvaluator::evaluate_slice(const TemplateExpression& e) {
 TemplateValue TemplateEvaluator::evaluate_concat(const TemplateExpression& e) {
   std::vector<TemplateValue> parts;
   for (const ExpressionPointer& part : e.parts) parts.push_back(evaluate(*part));
-  return state_.failed() ? TemplateValue() : joined(state_, "", parts);
+  return state_.failed() ? TemplateValue() : joined(state_, MarkedText(), parts);
 }
 
 // a < b < c: each operand is evaluated once, and the first comparison that does not hold ends it.
@@ -181,7 +181,7 @@ TemplateValue TemplateEvaluator::call(const TemplateValue& callee, const Templat
   const std::string& name = callee.function_name();
   if (name == "raise_exception") {
     BoundArguments given(state_, name, arguments, {"message"}, 1);
-    return state_.failed() ? TemplateValue() : state_.refuse(text_of(state_, *given[0]));
+    return state_.failed() ? TemplateValue() : state_.refuse(text_of(state_, *given[0]).bytes());
   }
   if (name == "namespace") {
     TemplateNamespace* made = state_.new_namespace();

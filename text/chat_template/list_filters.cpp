@@ -71,14 +71,14 @@ Value reverse_filter(RenderState& state, const Value& input, const Arguments& ar
   BoundArguments given(state, "reverse", arguments, {});
   std::vector<Value> items = iterate(state, input);
   std::reverse(items.begin(), items.end());
-  return input.is_text() ? joined(state, "", items) : state.list(std::move(items));
+  return input.is_text() ? joined(state, MarkedText(), items) : state.list(std::move(items));
 }
 
 Value join_filter(RenderState& state, const Value& input, const Arguments& arguments) {
   BoundArguments given(state, "join", arguments, {"d", "attribute"});
   std::vector<Value> items = iterate(state, input);
   for (Value& item : items) item = path_or_self(state, item, given[1]);
-  std::string separator = given[0] != nullptr ? text_of(state, *given[0]) : "";
+  MarkedText separator = given[0] != nullptr ? text_of(state, *given[0]) : MarkedText();
   return state.failed() ? Value() : joined(state, separator, items);
 }
 
@@ -93,7 +93,7 @@ Value items_filter(RenderState& state, const Value& input, const Arguments& argu
 
 // What sorting and comparing without regard to case looks at.
 Value folded(RenderState& state, const Value& value, bool case_sensitive) {
-  return case_sensitive || !value.is_text() ? value : state.text(lower_case(value.as_text()));
+  return case_sensitive || !value.is_text() ? value : state.text(lower_case(value.as_marked()));
 }
 
 // Stable, ascending; a comparison that fails leaves them as they are. A merge sort: it stays safe when comparisons

@@ -21,15 +21,15 @@ template <TrimSides Sides>
 Value strip(RenderState& state, const Value& self, const Arguments& arguments) {
   BoundArguments given(state, "strip", arguments, {"chars"});
   if (given[0] != nullptr && given[0]->is_text() && given[0]->as_text().empty()) return self;
-  return state.text(std::string(trimmed(self.as_text(), given.text(0, ""), Sides)));
+  return state.part(self, trimmed(self.as_text(), given.text(0, ""), Sides));
 }
 
-template <std::string (*Change)(std::string_view)>
+template <MarkedText (*Change)(const MarkedText&)>
 Value change_case(RenderState& state, const Value& self, const Arguments& arguments) {
   BoundArguments given(state, "a method", arguments, {});
-  return state.text(Change(self.as_text()));
+  return state.text(Change(self.as_marked()));
 }
-std::string method_title(std::string_view text) { return title_case(text, true); }
+MarkedText method_title(const MarkedText& text) { return title_case(text, true); }
 
 template <bool AtStart>
 Value starts_or_ends(RenderState& state, const Value& self, const Arguments& arguments) {
@@ -88,11 +88,11 @@ std::vector<std::string_view> split_at(std::string_view text, std::string_view s
   return parts;
 }
 
-Value texts(RenderState& state, const std::vector<std::string_view>& parts) {
+Value texts(RenderState& state, const Value& self, const std::vector<std::string_view>& parts) {
   std::vector<Value> items;
   for (std::string_view part : parts) {
     if (state.failed()) return {};
-    items.push_back(state.text(std::string(part)));
+    items.push_back(state.part(self, part));
   }
   return state.list(std::move(items));
 }
@@ -105,8 +105,9 @@ Value split(RenderState& state, const Value& self, const Arguments& arguments) {
   std::int64_t splits_max = given.integer(1, -1);
   if (!at_spaces && separator.empty()) return state.fail("empty separator");
   if (!state.search(self.as_text().size(), separator.size())) return {};
-  return texts(state, at_spaces ? split_at_spaces(self.as_text(), splits_max, FromRight)
-                                : split_at(self.as_text(), separator, splits_max, FromRight));
+  return texts(state, self,
+               at_spaces ? split_at_spaces(self.as_text(), splits_max, FromRight)
+                         : split_at(self.as_text(), separator, splits_max, FromRight));
 }
 
 Value splitlines(RenderState& state, const Value& self, const Arguments& arguments) {
@@ -121,12 +122,16 @@ Value splitlines(RenderState& state, const Value& self, const Arguments& argumen
     lines.push_back(text.substr(0, keep_ends ? next : end));
     text.remove_prefix(next);
   }
-  return texts(state, lines);
+  return texts(state, self, lines);
 }
 
 Value replace_method(RenderState& state, const Value& self, const Arguments& arguments) {
   BoundArguments given(state, "replace", arguments, {"old", "new", "count"}, 2);
-  return replaced(state, self.as_text(), given.text(0, ""), given.text(1, ""), given.integer(2, -1));
+  std::string_view from = given.text(0, "");
+  given.text(1, "");  // fails for what is no text
+  const MarkedText nothing;
+  const MarkedText& to = given[1] != nullptr && given[1]->is_text() ? given[1]->as_marked() : nothing;
+  return replaced(state, self.as_marked(), from, to, given.integer(2, -1));
 }
 
 Value join_method(RenderState& state, const Value& self, const Arguments& arguments) {
@@ -136,7 +141,7 @@ Value join_method(RenderState& state, const Value& self, const Arguments& argume
   for (const Value& item : items) {
     if (!item.is_text()) return state.fail("'join' needs strings, not " + std::string(item.type_name()));
   }
-  return joined(state, self.as_text(), items);
+  return joined(state, self.as_marked(), items);
 }
 
 template <bool FromRight>

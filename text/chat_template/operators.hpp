@@ -41,7 +41,7 @@ void set_key(RenderState& state, std::vector<TemplateEntry>& entries, const Temp
 std::int64_t length_of(RenderState& state, const TemplateValue& value);
 
 // Python's % on a text. Values that the format does not use are an error when `use_all` is set.
-TemplateValue printf_format(RenderState& state, std::string_view format, const std::vector<TemplateValue>& values,
+TemplateValue printf_format(RenderState& state, const MarkedText& format, const std::vector<TemplateValue>& values,
                             bool use_all);
 
 }  // namespace troupe

@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include "text/chat_template/operators.hpp"
 #include "text/chat_template/template_limits.hpp"
@@ -41,21 +42,21 @@ bool read_conversion(std::string_view format, std::size_t& at, Conversion& conve
   return conversion.width <= kPrintfWidthMax && conversion.precision <= static_cast<int>(kPrintfWidthMax);
 }
 
-std::string converted(RenderState& state, const Conversion& conversion, const TemplateValue& value) {
+MarkedText converted(RenderState& state, const Conversion& conversion, const TemplateValue& value) {
   switch (conversion.letter) {
     case 's': {
-      std::string text = text_of(state, value);
+      MarkedText text = text_of(state, value);
+      if (conversion.precision < 0) return text;
+      std::string_view bytes = text.bytes();
       std::size_t at = 0;
-      for (int i = 0; conversion.precision >= 0 && i < conversion.precision && at < text.size(); ++i) {
-        at += code_point_at(text, at).bytes;
-      }
-      return conversion.precision >= 0 ? text.substr(0, at) : text;
+      for (int i = 0; i < conversion.precision && at < bytes.size(); ++i) at += code_point_at(bytes, at).bytes;
+      return text.part(bytes.substr(0, at));
     }
     case 'd':
     case 'i':
-      if (value.is_integral()) return std::to_string(value.as_int());
+      if (value.is_integral()) return MarkedText(std::to_string(value.as_int()));
       if (value.is_number() && value.as_double() > -9e18 && value.as_double() < 9e18) {
-        return std::to_string(static_cast<std::int64_t>(value.as_double()));
+        return MarkedText(std::to_string(static_cast<std::int64_t>(value.as_double())));
       }
       break;
     case 'f':
@@ -64,7 +65,7 @@ std::string converted(RenderState& state, const Conversion& conversion, const Te
         int length = std::snprintf(text.data(), text.size(), "%.*f",
                                    conversion.precision < 0 ? 6 : conversion.precision, value.as_double());
         text.resize(static_cast<std::size_t>(length));
-        return text;
+        return MarkedText(std::move(text));
       }
       break;
     default:
@@ -77,33 +78,36 @@ std::string converted(RenderState& state, const Conversion& conversion, const Te
 
 }  // namespace
 
-TemplateValue printf_format(RenderState& state, std::string_view format, const std::vector<TemplateValue>& values,
+TemplateValue printf_format(RenderState& state, const MarkedText& source, const std::vector<TemplateValue>& values,
                             bool use_all) {
-  std::string out;
+  std::string_view format = source.bytes();
+  MarkedText out;
   std::size_t used = 0;
   for (std::size_t at = 0; at < format.size();) {
     std::size_t percent = format.find('%', at);
-    out += format.substr(at, percent - at);
+    out.append_part(source, format.substr(at, percent - at));
     if (percent == std::string_view::npos) break;
     at = percent + 1;
     Conversion conversion;
     if (!read_conversion(format, at, conversion)) return state.fail("a format is incomplete or too wide");
     if (conversion.letter == '%') {
-      out.push_back('%');
+      out.append_part(source, format.substr(percent, 1));
       continue;
     }
     if (used == values.size()) return state.fail("not enough arguments for format string");
-    std::string text = converted(state, conversion, values[used++]);
-    if (!state.allocate(text.size() + conversion.width)) return {};
-    std::size_t characters = count_code_points(text);
+    MarkedText text = converted(state, conversion, values[used++]);
+    if (!state.allocate(text.cost_bytes() + conversion.width)) return {};
+    std::size_t characters = count_code_points(text.bytes());
     std::size_t padding = conversion.width > characters ? conversion.width - characters : 0;
     if (conversion.left) {
-      out += text + std::string(padding, ' ');
-    } else if (conversion.zero && conversion.letter != 's') {
-      bool negative = !text.empty() && text[0] == '-';
-      out += text.substr(0, negative) + std::string(padding, '0') + text.substr(negative);
+      out.append(text);
+      out.append(std::string(padding, ' '));
+    } else if (conversion.zero && conversion.letter != 's') {  // a number, without marks
+      bool negative = text.bytes().starts_with('-');
+      out.append((negative ? "-" : "") + std::string(padding, '0') + text.bytes().substr(negative ? 1 : 0));
     } else {
-      out += std::string(padding, ' ') + text;
+      out.append(std::string(padding, ' '));
+      out.append(text);
     }
   }
   if (use_all && used < values.size()) return state.fail("not all arguments converted during string formatting");

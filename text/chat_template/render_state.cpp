@@ -59,9 +59,13 @@ TemplateValue RenderState::refuse(std::string words) {
   return {};
 }
 
-TemplateValue RenderState::text(std::string value) {
-  if (!allocate(value.size() + sizeof(std::string))) return {};
+TemplateValue RenderState::text(MarkedText value) {
+  if (!allocate(value.cost_bytes() + sizeof(std::string))) return {};
   return TemplateValue::text(std::move(value));
+}
+
+TemplateValue RenderState::part(const TemplateValue& text, std::string_view view) {
+  return this->text(text.as_marked().part(view));
 }
 
 TemplateValue RenderState::list(std::vector<TemplateValue> items, TemplateValue::Kind kind) {

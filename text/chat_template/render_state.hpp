@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/result.hpp"
@@ -29,7 +30,8 @@ class RenderState {
   TemplateValue fail_undefined(const TemplateValue& value) { return fail(value.why_undefined()); }
 
   // Values that count what they cost and are not too deep.
-  TemplateValue text(std::string value);
+  TemplateValue text(MarkedText value);
+  TemplateValue part(const TemplateValue& text, std::string_view view);  // view: into text.as_text()
   TemplateValue list(std::vector<TemplateValue> items, TemplateValue::Kind kind = TemplateValue::Kind::kList);
   TemplateValue dict(std::vector<TemplateEntry> entries);
   TemplateNamespace* new_namespace();

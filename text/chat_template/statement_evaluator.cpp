@@ -32,23 +32,26 @@ TemplateEvaluator::TemplateEvaluator(RenderState& state)
     define(name, TemplateValue::function(name));
 }
 
-std::string TemplateEvaluator::render(const StatementList& statements) {
+MarkedText TemplateEvaluator::render(const StatementList& statements) {
   EnteredScope entered(scope_, globals_.get());
   run(statements);
   return std::move(output_);
 }
 
-void TemplateEvaluator::put(std::string_view text) {
-  if (text.size() > state_.limits().output_bytes - output_.size()) {
+bool TemplateEvaluator::has_room_for(std::size_t bytes) {
+  if (bytes > state_.limits().output_bytes - output_.bytes().size()) {
     state_.fail("the text is longer than " + std::to_string(state_.limits().output_bytes) + " bytes");
-    return;
   }
-  if (state_.step(1 + text.size() / 256)) output_ += text;
+  return state_.step(1 + bytes / 256);
+}
+
+void TemplateEvaluator::put(const MarkedText& text) {
+  if (has_room_for(text.bytes().size())) output_.append(text);
 }
 
 void TemplateEvaluator::put_value(const TemplateValue& value) {
-  if (value.is_text()) return put(value.as_text());
-  std::string text = text_of(state_, value);
+  if (value.is_text()) return put(value.as_marked());
+  MarkedText text = text_of(state_, value);
   if (!state_.failed()) put(text);
 }
 
@@ -68,7 +71,7 @@ TemplateEvaluator::Flow TemplateEvaluator::run(const TemplateStatement& statemen
   Flow flow = Flow::kNext;
   switch (statement.kind) {
     case Kind::kText:
-      put(statement.text);
+      if (has_room_for(statement.text.size())) output_.append(statement.text);
       return flow;
     case Kind::kOutput:
       put_value(evaluate(*statement.expression));
@@ -194,7 +197,7 @@ void TemplateEvaluator::assign(const AssignmentTarget& target, const TemplateVal
 }
 
 TemplateValue TemplateEvaluator::captured(const StatementList& body, Flow& flow) {
-  std::string outside = std::exchange(output_, std::string());
+  MarkedText outside = std::exchange(output_, MarkedText());
   {
     EnteredScope entered(scope_, scope_.get());
     flow = run(body);
@@ -239,7 +242,7 @@ TemplateValue TemplateEvaluator::call_macro(const TemplateMacro& macro, const Te
                                                : TemplateValue::undefined("parameter '" + name + "' was not provided");
     scope_->set(state_, name, std::move(value));
   }
-  std::string outside = std::exchange(output_, std::string());
+  MarkedText outside = std::exchange(output_, MarkedText());
   std::uint32_t nesting = std::exchange(loop_nesting_, 0);
   run(definition.body);
   loop_nesting_ = nesting;

@@ -10,7 +10,7 @@ const std::string kUnnamedUndefined = "a value is undefined";
 
 TemplateValue TemplateValue::undefined(std::string why) {
   TemplateValue v;
-  v.data_ = std::make_shared<const std::string>(std::move(why));
+  v.data_ = std::make_shared<const MarkedText>(std::move(why));
   return v;
 }
 
@@ -38,15 +38,17 @@ TemplateValue TemplateValue::real(double value) {
   return v;
 }
 
-TemplateValue TemplateValue::text(std::string value) {
+TemplateValue TemplateValue::text(std::string value) { return text(MarkedText(std::move(value))); }
+
+TemplateValue TemplateValue::text(MarkedText value) {
   TemplateValue v;
-  v.kind_ = Kind::kText, v.data_ = std::make_shared<const std::string>(std::move(value));
+  v.kind_ = Kind::kText, v.data_ = std::make_shared<const MarkedText>(std::move(value));
   return v;
 }
 
 TemplateValue TemplateValue::function(std::string name) {
   TemplateValue v;
-  v.kind_ = Kind::kFunction, v.data_ = std::make_shared<const std::string>(std::move(name));
+  v.kind_ = Kind::kFunction, v.data_ = std::make_shared<const MarkedText>(std::move(name));
   return v;
 }
 
@@ -118,7 +120,7 @@ double TemplateValue::as_double() const {
 
 const std::string& TemplateValue::why_undefined() const {
   const auto* why = std::get_if<TextPointer>(&data_);
-  return why != nullptr ? **why : kUnnamedUndefined;
+  return why != nullptr ? (*why)->bytes() : kUnnamedUndefined;
 }
 
 std::uint32_t TemplateValue::depth() const {

@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "text/marked_text.hpp"
+
 namespace troupe {
 
 class TemplateValue;
@@ -54,7 +56,8 @@ class TemplateValue {
   static TemplateValue boolean(bool value);
   static TemplateValue integer(std::int64_t value);
   static TemplateValue real(double value);
-  static TemplateValue text(std::string value);
+  static TemplateValue text(std::string value);  // the template's own
+  static TemplateValue text(MarkedText value);
   static TemplateValue function(std::string name);
   // These compute the depth; RenderState's versions also count what they cost and bound the depth.
   static TemplateValue list(std::vector<TemplateValue> items, Kind kind = Kind::kList);
@@ -76,9 +79,10 @@ class TemplateValue {
   bool as_bool() const { return std::get<std::int64_t>(data_) != 0; }
   std::int64_t as_int() const { return std::get<std::int64_t>(data_); }  // kInt, kBool
   double as_double() const;                                              // any number
-  const std::string& as_text() const { return *std::get<TextPointer>(data_); }
+  const MarkedText& as_marked() const { return *std::get<TextPointer>(data_); }
+  const std::string& as_text() const { return as_marked().bytes(); }
   const std::string& why_undefined() const;
-  const std::string& function_name() const { return *std::get<TextPointer>(data_); }
+  const std::string& function_name() const { return as_text(); }
   const std::vector<TemplateValue>& items() const { return std::get<ListPointer>(data_)->items; }
   const std::vector<std::pair<TemplateValue, TemplateValue>>& entries() const {
     return std::get<DictPointer>(data_)->entries;
@@ -91,7 +95,7 @@ class TemplateValue {
   std::string_view type_name() const;  // Python's: "str", "int", ...
 
  private:
-  using TextPointer = std::shared_ptr<const std::string>;
+  using TextPointer = std::shared_ptr<const MarkedText>;
   using ListPointer = std::shared_ptr<const TemplateList>;
   using DictPointer = std::shared_ptr<const TemplateDict>;
   using LoopPointer = std::shared_ptr<const TemplateLoop>;

@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "text/chat_template/arguments.hpp"
 #include "text/chat_template/filters.hpp"
@@ -19,7 +20,8 @@ using Arguments = TemplateArguments;
 
 Value trim_filter(RenderState& state, const Value& input, const Arguments& arguments) {
   BoundArguments given(state, "trim", arguments, {"chars"});
-  return state.text(std::string(trimmed(text_of(state, input), given.text(0, ""), TrimSides::kBoth)));
+  MarkedText text = text_of(state, input);
+  return state.text(text.part(trimmed(text.bytes(), given.text(0, ""), TrimSides::kBoth)));
 }
 
 Value upper_filter(RenderState& state, const Value& input, const Arguments& arguments) {
@@ -55,7 +57,7 @@ Value safe_filter(RenderState& state, const Value& input, const Arguments& argum
 Value replace_filter(RenderState& state, const Value& input, const Arguments& arguments) {
   BoundArguments given(state, "replace", arguments, {"old", "new", "count"}, 2);
   if (state.failed()) return {};
-  return replaced(state, text_of(state, input), text_of(state, *given[0]), text_of(state, *given[1]),
+  return replaced(state, text_of(state, input), text_of(state, *given[0]).bytes(), text_of(state, *given[1]),
                   given.integer(2, -1));
 }
 
@@ -74,7 +76,7 @@ Value tojson_filter(RenderState& state, const Value& input, const Arguments& arg
     return state.fail("tojson's separators are not supported");
   if (style.indent > kIndentMax) return state.fail("an indent is too wide");
   if (input.is_undefined()) return state.fail_undefined(input);
-  std::string out;
+  MarkedText out;
   append_json(state, input, style, out);
   return Value::text(std::move(out));  // append_json has counted it
 }
@@ -82,27 +84,29 @@ Value tojson_filter(RenderState& state, const Value& input, const Arguments& arg
 // Lines after the first get `width` blanks in front, unless they are empty.
 Value indent_filter(RenderState& state, const Value& input, const Arguments& arguments) {
   BoundArguments given(state, "indent", arguments, {"width", "first", "blank"});
-  std::string prefix;
+  MarkedText prefix;
   if (given[0] != nullptr && given[0]->is_text()) {
-    prefix = given[0]->as_text();
+    prefix = given[0]->as_marked();
   } else {
     std::int64_t width = given.integer(0, 4);
     if (width > kIndentMax) return state.fail("an indent is too wide");
-    prefix.assign(width > 0 ? static_cast<std::size_t>(width) : 0, ' ');
+    prefix.append(std::string(width > 0 ? static_cast<std::size_t>(width) : 0, ' '));
   }
   if (input.is_undefined()) return state.fail_undefined(input);
   if (!input.is_text()) return state.fail("'indent' needs a string, not " + std::string(input.type_name()));
-  const std::string& text = input.as_text();
+  std::string_view text = input.as_text();
   bool first = given.truth(1, false);
   bool blank = given.truth(2, false);
-  std::string out;
+  MarkedText out;
+  std::size_t cost = 0;
   for (std::size_t at = 0; at <= text.size();) {
     std::size_t end = std::min(text.find('\n', at), text.size());
-    if (!state.allocate(prefix.size() + end - at + 1)) return {};
     bool indented = at == 0 ? first : (blank || end > at);
-    if (at > 0) out.push_back('\n');
-    if (indented) out += prefix;
-    out.append(text, at, end - at);
+    if (at > 0) out.append_part(input.as_marked(), text.substr(at - 1, 1));
+    if (indented) out.append(prefix);
+    out.append_part(input.as_marked(), text.substr(at, end - at));
+    std::size_t before = std::exchange(cost, out.cost_bytes());
+    if (!state.allocate(cost - before + 1)) return {};
     at = end + 1;
   }
   return Value::text(std::move(out));
@@ -167,7 +171,7 @@ Value round_filter(RenderState& state, const Value& input, const Arguments& argu
   if (method == "ceil") return Value::real(std::ceil(value * factor) / factor);
   if (method == "floor") return Value::real(std::floor(value * factor) / factor);
   // Python rounds the decimal value, half to even; printf rounds the exact binary value the same way.
-  Value text = printf_format(state, "%." + std::to_string(precision) + "f", {Value::real(value)}, true);
+  Value text = printf_format(state, MarkedText("%." + std::to_string(precision) + "f"), {Value::real(value)}, true);
   if (state.failed()) return {};
   double rounded = 0;
   std::from_chars(text.as_text().data(), text.as_text().data() + text.as_text().size(), rounded);

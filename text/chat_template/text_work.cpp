@@ -20,13 +20,17 @@ bool is_in(char32_t c, std::string_view characters) {
 }
 
 template <class Change>
-std::string changed(std::string_view text, Change&& change) {
-  std::string out;
-  for (std::size_t at = 0; at < text.size();) {
-    CodePoint c = code_point_at(text, at);
-    append_utf8(out, change(c.value));
-    at += c.bytes;
-  }
+MarkedText changed(const MarkedText& text, Change&& change) {
+  MarkedText out;
+  text.for_each_run([&](std::string_view run, bool marked) {
+    std::string characters;
+    for (std::size_t at = 0; at < run.size();) {
+      CodePoint c = code_point_at(run, at);
+      append_utf8(characters, change(c.value));
+      at += c.bytes;
+    }
+    out.append(characters, marked);
+  });
   return out;
 }
 
@@ -47,51 +51,58 @@ std::string_view trimmed(std::string_view text, std::string_view characters, Tri
   return text;
 }
 
-TemplateValue replaced(RenderState& state, std::string_view text, std::string_view from, std::string_view to,
+TemplateValue replaced(RenderState& state, const MarkedText& source, std::string_view from, const MarkedText& to,
                        std::int64_t count) {
+  std::string_view text = source.bytes();
   if (!state.search(text.size(), from.size())) return {};
-  std::string out;
+  MarkedText out;
   std::size_t at = 0;
-  auto put = [&](std::string_view part) { return state.allocate(part.size()) && (out += part, true); };
+  auto counted = [&, cost = std::size_t{0}]() mutable {  // what the last part has added
+    std::size_t before = std::exchange(cost, out.cost_bytes());
+    return state.allocate(cost - before);
+  };
+  auto keep = [&](std::size_t bytes) { return out.append_part(source, text.substr(at, bytes)), counted(); };
+  auto put_new = [&] { return out.append(to), counted(); };
   if (from.empty()) {  // before every character and at the end
     while (count != 0 && at < text.size()) {
       std::size_t bytes = code_point_at(text, at).bytes;
-      if (!put(to) || !put(text.substr(at, bytes))) return {};
+      if (!put_new() || !keep(bytes)) return {};
       at += bytes, --count;
     }
-    if (!put(text.substr(at)) || (count != 0 && !put(to))) return {};
+    if (!keep(text.size()) || (count != 0 && !put_new())) return {};
     return TemplateValue::text(std::move(out));
   }
   for (; count != 0; --count) {
     std::size_t found = text.find(from, at);
     if (found == std::string_view::npos) break;
-    if (!put(text.substr(at, found - at)) || !put(to)) return {};
+    if (!keep(found - at) || !put_new()) return {};
     at = found + from.size();
   }
-  if (!put(text.substr(at))) return {};
+  if (!keep(text.size())) return {};
   return TemplateValue::text(std::move(out));
 }
 
-TemplateValue joined(RenderState& state, std::string_view separator, const std::vector<TemplateValue>& items) {
-  std::string out;
+TemplateValue joined(RenderState& state, const MarkedText& separator, const std::vector<TemplateValue>& items) {
+  MarkedText out;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    std::size_t expected = (i > 0 ? separator.size() : 0) + (items[i].is_text() ? items[i].as_text().size() : 1);
+    std::size_t expected =
+        (i > 0 ? separator.cost_bytes() : 0) + (items[i].is_text() ? items[i].as_marked().cost_bytes() : 1);
     if (!state.allocate(expected)) return {};
-    if (i > 0) out += separator;
+    if (i > 0) out.append(separator);
     append_text(state, items[i], out);
   }
   return TemplateValue::text(std::move(out));
 }
 
-std::string upper_case(std::string_view text) { return changed(text, to_upper); }
-std::string lower_case(std::string_view text) { return changed(text, to_lower); }
+MarkedText upper_case(const MarkedText& text) { return changed(text, to_upper); }
+MarkedText lower_case(const MarkedText& text) { return changed(text, to_lower); }
 
-std::string capitalized(std::string_view text) {
+MarkedText capitalized(const MarkedText& text) {
   bool first = true;
   return changed(text, [&](char32_t c) { return std::exchange(first, false) ? to_upper(c) : to_lower(c); });
 }
 
-std::string title_case(std::string_view text, bool at_every_letter) {
+MarkedText title_case(const MarkedText& text, bool at_every_letter) {
   bool word_begins = true;
   return changed(text, [&](char32_t c) {
     char32_t out = word_begins ? to_upper(c) : to_lower(c);

@@ -1,6 +1,5 @@
 #pragma once
 // What filters and methods of texts share: the same work under two names.
-#include <string>
 #include <string_view>
 
 #include "text/chat_template/render_state.hpp"
@@ -14,17 +13,17 @@ enum class TrimSides : std::uint8_t { kLeft = 1, kRight = 2, kBoth = 3 };
 std::string_view trimmed(std::string_view text, std::string_view characters, TrimSides sides);
 
 // `count` < 0: all of them.
-TemplateValue replaced(RenderState& state, std::string_view text, std::string_view from, std::string_view to,
+TemplateValue replaced(RenderState& state, const MarkedText& text, std::string_view from, const MarkedText& to,
                        std::int64_t count);
 
-TemplateValue joined(RenderState& state, std::string_view separator, const std::vector<TemplateValue>& items);
+TemplateValue joined(RenderState& state, const MarkedText& separator, const std::vector<TemplateValue>& items);
 
-std::string upper_case(std::string_view text);
-std::string lower_case(std::string_view text);
-std::string capitalized(std::string_view text);  // first character upper, the rest lower
+MarkedText upper_case(const MarkedText& text);
+MarkedText lower_case(const MarkedText& text);
+MarkedText capitalized(const MarkedText& text);  // first character upper, the rest lower
 
 // The first letter of each word upper, the rest lower. Words begin behind white space and brackets (the filter), or
 // behind anything that is not a letter (the method).
-std::string title_case(std::string_view text, bool at_every_letter);
+MarkedText title_case(const MarkedText& text, bool at_every_letter);
 
 }  // namespace troupe

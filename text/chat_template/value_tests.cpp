@@ -38,11 +38,11 @@ bool is_iterable(const Value& v) { return is_sequence(v) || v.is(Kind::kLoop); }
 // Whether a text has cased letters, all of the asked case: equal to its lower (upper) form but not to the other one.
 template <bool Upper>
 bool is_cased(RenderState& state, const Value& value, const Arguments&) {
-  std::string text = text_of(state, value);
-  if (!state.search(text.size())) return false;
-  std::string upper = upper_case(text);
-  std::string lower = lower_case(text);
-  return upper != lower && text == (Upper ? upper : lower);
+  MarkedText text = text_of(state, value);
+  if (!state.search(text.bytes().size())) return false;
+  std::string upper = upper_case(text).bytes();
+  std::string lower = lower_case(text).bytes();
+  return upper != lower && text.bytes() == (Upper ? upper : lower);
 }
 
 bool is_divisible(RenderState& state, const Value& value, const Arguments& arguments) {

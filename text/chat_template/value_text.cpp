@@ -21,7 +21,8 @@ void append_hex(std::string& out, std::string_view prefix, char32_t value, int d
 }
 
 // repr(str): in single quotes unless only double quotes save escaping.
-void append_quoted(std::string_view text, std::string& out) {
+std::string quoted(std::string_view text) {
+  std::string out;
   bool has_single = text.find('\'') != std::string_view::npos;
   char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
   out.push_back(quote);
@@ -44,46 +45,47 @@ void append_quoted(std::string_view text, std::string& out) {
     at += c.bytes;
   }
   out.push_back(quote);
+  return out;
 }
 
-void append_repr(RenderState& state, const TemplateValue& value, std::string& out);
+void append_repr(RenderState& state, const TemplateValue& value, MarkedText& out);
 
-void append_items(RenderState& state, const TemplateValue& value, std::string& out) {
+void append_items(RenderState& state, const TemplateValue& value, MarkedText& out) {
   bool tuple = value.is(Kind::kTuple);
-  out.push_back(tuple ? '(' : '[');
+  out.append(tuple ? "(" : "[");
   bool first = true;
   for (const TemplateValue& item : value.items()) {
-    if (!first) out += ", ";
+    if (!first) out.append(", ");
     first = false;
     append_repr(state, item, out);
     if (state.failed()) return;
   }
-  if (tuple && value.items().size() == 1) out.push_back(',');
-  out.push_back(tuple ? ')' : ']');
+  if (tuple && value.items().size() == 1) out.append(",");
+  out.append(tuple ? ")" : "]");
 }
 
-void append_entries(RenderState& state, const TemplateValue& value, std::string& out) {
-  out.push_back('{');
+void append_entries(RenderState& state, const TemplateValue& value, MarkedText& out) {
+  out.append("{");
   bool first = true;
   for (const auto& [key, item] : value.entries()) {
-    if (!first) out += ", ";
+    if (!first) out.append(", ");
     first = false;
     append_repr(state, key, out);
-    out += ": ";
+    out.append(": ");
     append_repr(state, item, out);
     if (state.failed()) return;
   }
-  out.push_back('}');
+  out.append("}");
 }
 
-void append_repr(RenderState& state, const TemplateValue& value, std::string& out) {
+void append_repr(RenderState& state, const TemplateValue& value, MarkedText& out) {
   if (!state.allocate(8)) return;
   switch (value.kind()) {
     case Kind::kUndefined:
-      out += "Undefined";
+      out.append("Undefined");
       return;
     case Kind::kText:
-      if (state.allocate(value.as_text().size())) append_quoted(value.as_text(), out);
+      if (state.allocate(value.as_text().size())) out.append(quoted(value.as_text()), value.as_marked().has_marks());
       return;
     case Kind::kList:
     case Kind::kTuple:
@@ -95,8 +97,9 @@ void append_repr(RenderState& state, const TemplateValue& value, std::string& ou
   }
 }
 
-void append_json_text(RenderState& state, std::string_view text, bool ensure_ascii, std::string& out) {
-  if (!state.allocate(text.size() + 2)) return;
+std::string json_text(RenderState& state, std::string_view text, bool ensure_ascii) {
+  std::string out;
+  if (!state.allocate(text.size() + 2)) return out;
   out.push_back('"');
   for (std::size_t at = 0; at < text.size();) {
     CodePoint c = code_point_at(text, at);
@@ -117,28 +120,29 @@ void append_json_text(RenderState& state, std::string_view text, bool ensure_asc
     at += c.bytes;
   }
   out.push_back('"');
+  return out;
 }
 
 class JsonWriter {
  public:
-  JsonWriter(RenderState& state, const JsonStyle& style, std::string& out) : state_(state), style_(style), out_(out) {}
+  JsonWriter(RenderState& state, const JsonStyle& style, MarkedText& out) : state_(state), style_(style), out_(out) {}
 
   void write(const TemplateValue& value, std::size_t level) {
     if (!state_.allocate(8)) return;
     switch (value.kind()) {
       case Kind::kNone:
-        out_ += "null";
+        out_.append("null");
         return;
       case Kind::kBool:
-        out_ += value.as_bool() ? "true" : "false";
+        out_.append(value.as_bool() ? "true" : "false");
         return;
       case Kind::kInt:
-        out_ += std::to_string(value.as_int());
+        out_.append(std::to_string(value.as_int()));
         return;
       case Kind::kFloat:
         return write_real(value.as_double());
       case Kind::kText:
-        return append_json_text(state_, value.as_text(), style_.ensure_ascii, out_);
+        return write_text(value);
       case Kind::kList:
       case Kind::kTuple:
         return write_list(value, level);
@@ -150,18 +154,22 @@ class JsonWriter {
   }
 
  private:
+  void write_text(const TemplateValue& text) {
+    out_.append(json_text(state_, text.as_text(), style_.ensure_ascii), text.as_marked().has_marks());
+  }
+
   void write_real(double value) {
     if (std::isnan(value)) {
-      out_ += "NaN";
+      out_.append("NaN");
     } else if (std::isinf(value)) {
-      out_ += value > 0 ? "Infinity" : "-Infinity";
+      out_.append(value > 0 ? "Infinity" : "-Infinity");
     } else {
-      out_ += real_text(value);
+      out_.append(real_text(value));
     }
   }
 
   void write_list(const TemplateValue& value, std::size_t level) {
-    out_.push_back('[');
+    out_.append("[");
     bool first = true;
     for (const TemplateValue& item : value.items()) {
       begin_element(first, level + 1);
@@ -169,11 +177,11 @@ class JsonWriter {
       if (state_.failed()) return;
     }
     if (!first) break_line(level);
-    out_.push_back(']');
+    out_.append("]");
   }
 
   void write_dict(const TemplateValue& value, std::size_t level) {
-    out_.push_back('{');
+    out_.append("{");
     bool first = true;
     std::vector<const TemplateEntry*> entries;
     for (const TemplateEntry& entry : value.entries()) entries.push_back(&entry);
@@ -185,39 +193,39 @@ class JsonWriter {
     for (const TemplateEntry* entry : entries) {
       begin_element(first, level + 1);
       write_key(entry->first);
-      out_ += ": ";
+      out_.append(": ");
       write(entry->second, level + 1);
       if (state_.failed()) return;
     }
     if (!first) break_line(level);
-    out_.push_back('}');
+    out_.append("}");
   }
 
   void write_key(const TemplateValue& key) {
-    if (key.is_text()) return append_json_text(state_, key.as_text(), style_.ensure_ascii, out_);
+    if (key.is_text()) return write_text(key);
     if (!key.is_number() && !key.is(Kind::kNone)) {
       state_.fail("a key of a JSON object must be a string, not " + std::string(key.type_name()));
       return;
     }
-    out_.push_back('"');
+    out_.append("\"");
     write(key, 0);
-    out_.push_back('"');
+    out_.append("\"");
   }
 
   void begin_element(bool& first, std::size_t level) {
-    if (!first) out_ += style_.indent < 0 ? ", " : ",";
+    if (!first) out_.append(style_.indent < 0 ? ", " : ",");
     first = false;
     break_line(level);
   }
   void break_line(std::size_t level) {
     if (style_.indent < 0) return;
     std::size_t blanks = level * static_cast<std::size_t>(style_.indent);
-    if (state_.allocate(blanks + 1)) out_.append(1, '\n').append(blanks, ' ');
+    if (state_.allocate(blanks + 1)) out_.append("\n" + std::string(blanks, ' '));
   }
 
   RenderState& state_;
   const JsonStyle& style_;
-  std::string& out_;
+  MarkedText& out_;
 };
 
 }  // namespace
@@ -237,24 +245,24 @@ std::string real_text(double value) {
   return text;
 }
 
-void append_text(RenderState& state, const TemplateValue& value, std::string& out) {
+void append_text(RenderState& state, const TemplateValue& value, MarkedText& out) {
   switch (value.kind()) {
     case Kind::kUndefined:
       return;
     case Kind::kNone:
-      out += "None";
+      out.append("None");
       return;
     case Kind::kBool:
-      out += value.as_bool() ? "True" : "False";
+      out.append(value.as_bool() ? "True" : "False");
       return;
     case Kind::kInt:
-      out += std::to_string(value.as_int());
+      out.append(std::to_string(value.as_int()));
       return;
     case Kind::kFloat:
-      out += real_text(value.as_double());
+      out.append(real_text(value.as_double()));
       return;
     case Kind::kText:
-      out += value.as_text();
+      out.append(value.as_marked());
       return;
     case Kind::kList:
     case Kind::kTuple:
@@ -262,8 +270,8 @@ void append_text(RenderState& state, const TemplateValue& value, std::string& ou
     case Kind::kDict:
       return append_entries(state, value, out);
     case Kind::kLoop:
-      out += "<LoopContext " + std::to_string(value.as_loop().index + 1) + "/" +
-             std::to_string(value.as_loop().items.items().size()) + ">";
+      out.append("<LoopContext " + std::to_string(value.as_loop().index + 1) + "/" +
+                 std::to_string(value.as_loop().items.items().size()) + ">");
       return;
     case Kind::kNamespace:
     case Kind::kMacro:
@@ -273,13 +281,13 @@ void append_text(RenderState& state, const TemplateValue& value, std::string& ou
   }
 }
 
-std::string text_of(RenderState& state, const TemplateValue& value) {
-  std::string out;
+MarkedText text_of(RenderState& state, const TemplateValue& value) {
+  MarkedText out;
   append_text(state, value, out);
   return out;
 }
 
-void append_json(RenderState& state, const TemplateValue& value, const JsonStyle& style, std::string& out) {
+void append_json(RenderState& state, const TemplateValue& value, const JsonStyle& style, MarkedText& out) {
   JsonWriter(state, style, out).write(value, 0);
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Values as text, the way Python writes them.
+// Values as text, the way Python writes them. A literal is marked as a whole when any of its text is.
 #include <string>
 #include <string_view>
 
@@ -8,8 +8,8 @@
 
 namespace troupe {
 
-void append_text(RenderState& state, const TemplateValue& value, std::string& out);  // str(value)
-std::string text_of(RenderState& state, const TemplateValue& value);
+void append_text(RenderState& state, const TemplateValue& value, MarkedText& out);  // str(value)
+MarkedText text_of(RenderState& state, const TemplateValue& value);
 std::string real_text(double value);  // repr(float): 1.0, 1e+20, 0.1
 
 struct JsonStyle {
@@ -17,6 +17,6 @@ struct JsonStyle {
   bool ensure_ascii = false;
   bool sort_keys = false;
 };
-void append_json(RenderState& state, const TemplateValue& value, const JsonStyle& style, std::string& out);
+void append_json(RenderState& state, const TemplateValue& value, const JsonStyle& style, MarkedText& out);
 
 }  // namespace troupe

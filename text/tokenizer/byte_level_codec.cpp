@@ -63,7 +63,7 @@ class ByteLevelCodec::WordEncoder {
 };
 
 ByteLevelCodec::ByteLevelCodec(Vocabulary vocabulary, MergeTable merges, SpecialTokens special, PreTokenizerRules rules,
-                               std::optional<ChatTemplate> chat_template)
+                               Result<ChatTemplate> chat_template)
     : vocabulary_(std::make_shared<const Vocabulary>(std::move(vocabulary))),
       merges_(std::move(merges)),
       special_(std::move(special)),
@@ -71,7 +71,7 @@ ByteLevelCodec::ByteLevelCodec(Vocabulary vocabulary, MergeTable merges, Special
       chat_template_(std::move(chat_template)) {}
 
 Result<std::unique_ptr<TextCodec>> ByteLevelCodec::make(TokenizerSpec spec, PreTokenizerRules rules,
-                                                        std::optional<ChatTemplate> chat_template) {
+                                                        Result<ChatTemplate> chat_template) {
   Result<Vocabulary> vocabulary = Vocabulary::make(std::move(spec.tokens), spec.token_types);
   if (!vocabulary) return vocabulary.error();
   Result<MergeTable> merges = MergeTable::make(spec.merges, *vocabulary);
@@ -102,6 +102,11 @@ Result<std::unique_ptr<TextCodec>> ByteLevelCodec::make(TokenizerSpec spec, PreT
 
 Result<std::vector<TokenId>> ByteLevelCodec::tokenize(std::string_view text, bool add_special,
                                                       bool parse_special) const {
+  return encode(text, add_special, parse_special, {});
+}
+
+Result<std::vector<TokenId>> ByteLevelCodec::encode(std::string_view text, bool add_special, bool parse_special,
+                                                    std::span<const ByteRange> marks) const {
   if (text.size() > kTokenizeBytesMax) {
     return Error{ErrorCode::kInvalidRequest,
                  "the text has " + std::to_string(text.size()) + " bytes; at most " +
@@ -116,7 +121,7 @@ Result<std::vector<TokenId>> ByteLevelCodec::tokenize(std::string_view text, boo
   WordEncoder encoder(*this, out);
   EmitPiece encode_word = [&](std::string_view word) { encoder.encode(word); };
   for (std::size_t at = 0; at < text.size();) {
-    SpecialTokens::Match match = special_.find(text, at, parse_special);
+    SpecialTokens::Match match = special_.find(text, at, parse_special, marks);
     split_text(rules_.splitter, text.substr(at, match.begin - at), encode_word);
     if (match.token >= 0) out.push_back(match.token);
     at = match.end;
@@ -125,12 +130,16 @@ Result<std::vector<TokenId>> ByteLevelCodec::tokenize(std::string_view text, boo
   return out;
 }
 
-Result<std::string> ByteLevelCodec::render_chat(const ChatPrompt& prompt) const {
-  if (!chat_template_) {
-    return Error{ErrorCode::kUnsupported, "this model has no chat template; send a prompt instead of messages",
-                 "messages", 0};
-  }
-  return chat_template_->render(prompt, template_tokens_);
+Result<std::vector<TokenId>> ByteLevelCodec::tokenize_chat(const ChatPrompt& prompt) const {
+  if (!chat_template_) return chat_template_.error();
+  Result<MarkedText> rendered = chat_template_->render(prompt, template_tokens_);
+  if (!rendered) return rendered.error();
+  return encode(rendered->bytes(), false, true, rendered->marks());
+}
+
+Status ByteLevelCodec::chat_template_status() const {
+  if (!chat_template_) return chat_template_.error();
+  return {};
 }
 
 std::unique_ptr<TextDecoder> ByteLevelCodec::new_decoder() const {

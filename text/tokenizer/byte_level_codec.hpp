@@ -24,11 +24,11 @@ class ByteLevelCodec final : public TextCodec {
  public:
   // The ids in the spec must be in the vocabulary (make_text_codec checks).
   static Result<std::unique_ptr<TextCodec>> make(TokenizerSpec spec, PreTokenizerRules rules,
-                                                 std::optional<ChatTemplate> chat_template);
+                                                 Result<ChatTemplate> chat_template);
 
   Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const override;
-  Result<std::string> render_chat(const ChatPrompt& prompt) const override;
-  bool has_chat_template() const override { return chat_template_.has_value(); }
+  Result<std::vector<TokenId>> tokenize_chat(const ChatPrompt& prompt) const override;
+  Status chat_template_status() const override;
   std::unique_ptr<TextDecoder> new_decoder() const override;
   std::unique_ptr<StopFilter> new_stop_filter(std::vector<std::string> stops) const override;
   std::string detokenize(std::span<const TokenId> tokens, bool show_special) const override;
@@ -39,13 +39,16 @@ class ByteLevelCodec final : public TextCodec {
  private:
   class WordEncoder;
   ByteLevelCodec(Vocabulary vocabulary, MergeTable merges, SpecialTokens special, PreTokenizerRules rules,
-                 std::optional<ChatTemplate> chat_template);
+                 Result<ChatTemplate> chat_template);
+  // No control token overlaps a mark.
+  Result<std::vector<TokenId>> encode(std::string_view text, bool add_special, bool parse_special,
+                                      std::span<const ByteRange> marks) const;
 
   std::shared_ptr<const Vocabulary> vocabulary_;  // decoders hold it too
   MergeTable merges_;
   SpecialTokens special_;
   PreTokenizerRules rules_;
-  std::optional<ChatTemplate> chat_template_;
+  Result<ChatTemplate> chat_template_;  // or why chats are refused
   ChatTemplateTokens template_tokens_;
   std::array<TokenId, 256> byte_tokens_{};  // -1: the vocabulary lacks this byte
   std::optional<TokenId> unknown_;          // stands for such a byte when the model has a token of that type

@@ -47,14 +47,19 @@ const SpecialTokens::Node* SpecialTokens::child(const Node& node, unsigned char 
   return found != node.children.end() && found->first == byte ? &nodes_[found->second] : nullptr;
 }
 
-SpecialTokens::Match SpecialTokens::find(std::string_view text, std::size_t from, bool parse_special) const {
+SpecialTokens::Match SpecialTokens::find(std::string_view text, std::size_t from, bool parse_special,
+                                         std::span<const ByteRange> marks) const {
+  auto ends_behind = [](const ByteRange& mark, std::size_t at) { return mark.end <= at; };
+  auto mark = std::lower_bound(marks.begin(), marks.end(), from, ends_behind);
   for (std::size_t begin = from; begin < text.size(); ++begin) {
+    while (mark != marks.end() && ends_behind(*mark, begin)) ++mark;
+    std::size_t hidden_end_max = !parse_special ? begin : mark != marks.end() ? mark->begin : text.size();
     std::uint32_t first = root_[static_cast<unsigned char>(text[begin])];
     if (first == 0) continue;
     Match longest;
     const Node* node = &nodes_[first];
     for (std::size_t end = begin + 1; node != nullptr; ++end) {
-      if (node->token >= 0 && (parse_special || !node->hidden)) longest = {begin, end, node->token};
+      if (node->token >= 0 && (end <= hidden_end_max || !node->hidden)) longest = {begin, end, node->token};
       if (end == text.size()) break;
       node = child(*node, static_cast<unsigned char>(text[end]));
     }

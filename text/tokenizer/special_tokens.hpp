@@ -1,12 +1,14 @@
 #pragma once
 // Finds the special tokens of a vocabulary in text: from left to right, at each place the longest one.
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "runtime/request.hpp"
 #include "runtime/result.hpp"
+#include "text/marked_text.hpp"
 #include "text/tokenizer/vocabulary.hpp"
 
 namespace troupe {
@@ -23,8 +25,9 @@ class SpecialTokens {
     std::size_t end = 0;  // equal to begin when there is no match up to the end of the text
     TokenId token = -1;
   };
-  // The first match at or after `from`. Control and unknown tokens are text unless `parse_special`.
-  Match find(std::string_view text, std::size_t from, bool parse_special) const;
+  // The first match at or after `from`. Control and unknown tokens are text unless `parse_special`, and where they
+  // overlap one of `marks` (ascending, apart).
+  Match find(std::string_view text, std::size_t from, bool parse_special, std::span<const ByteRange> marks = {}) const;
 
  private:
   struct Node {                                                     // of a trie over bytes
