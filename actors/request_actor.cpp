@@ -289,6 +289,8 @@ class RequestLogic final : public ActorLogic {
     end.duration = now - times_.arrived();
     end.stages = times_.times();
     end.last_stage = times_.stage();
+    end.usage = usage_;
+    end.max_tokens = sequence_.max_tokens;
     env_->metrics().request_ended(end);
     self_->quit();
   }

@@ -73,7 +73,7 @@ int serve(const LoadedSettings& loaded) {
   std::unique_ptr<MetricsEndpoint> metrics;
   if (settings.metrics_enabled) {
     auto endpoint = MetricsEndpoint::start(
-        *engine.metrics, {settings.metrics_host, static_cast<std::uint16_t>(settings.metrics_port), 2, {}});
+        *engine.metrics, {settings.metrics_host, static_cast<std::uint16_t>(settings.metrics_port), 2, {}, settings.metrics_aliases});
     if (!endpoint) return report(endpoint.error());
     metrics = std::move(*endpoint);
     print_line("metrics at http://" + url_host(settings.metrics_host) + ":" + std::to_string(metrics->port()) +

@@ -5,6 +5,7 @@
 
 #include "conf/quantity.hpp"
 #include "conf/toml_file.hpp"
+#include "runtime/metric_aliases.hpp"
 
 namespace troupe {
 namespace {
@@ -231,6 +232,9 @@ Status validate(const Settings& settings) {
   if (settings.sequences_max > settings.step_tokens_max)
     return config_error("batching.sequences_max is " + std::to_string(settings.sequences_max) +
                         ", more than batching.step_tokens_max, " + std::to_string(settings.step_tokens_max));
+  for (const std::string& vocabulary : settings.metrics_aliases)
+    if (!is_alias_vocabulary(vocabulary))
+      return config_error("metrics.aliases holds \"" + vocabulary + "\" (vllm, tgi or llamacpp)");
   constexpr std::string_view kLevels[] = {"debug", "info", "warning", "error"};
   if (std::find(std::begin(kLevels), std::end(kLevels), settings.log_level) == std::end(kLevels))
     return config_error("log.level is \"" + settings.log_level + "\" (debug, info, warning or error)");

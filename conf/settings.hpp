@@ -33,6 +33,7 @@ struct Settings {
   bool metrics_enabled = true;
   std::string metrics_host = "127.0.0.1";
   std::uint32_t metrics_port = 9090;
+  TextList metrics_aliases = {"vllm", "tgi", "llamacpp"};
 
   std::string model;
   std::string model_name;
@@ -93,6 +94,7 @@ inline const Knob kKnobs[] = {
   {"metrics.enabled", &Settings::metrics_enabled, "bool", 0, 0, "a listener of its own that load on the API cannot block"},
   {"metrics.host", &Settings::metrics_host, "address", 0, 0, "scrapers on this machine; set 0.0.0.0 in a pod"},
   {"metrics.port", &Settings::metrics_port, "port", 0, 65535, "0 takes a free one and prints it"},
+  {"metrics.aliases", &Settings::metrics_aliases, "list", 0, 0, "the same figures under the names that dashboards of vllm, tgi and llamacpp read"},
   {"model.path", &Settings::model, "file", 0, 0, "a GGUF file"},
   {"model.name", &Settings::model_name, "name", 0, 0, "what /v1/models says; empty: the file's name"},
   {"model.aliases", &Settings::model_aliases, "list", 0, 0, "further names requests may use"},

@@ -240,6 +240,7 @@ void Exchange::start_generation(ApiKind kind, std::string_view body) {
   origin.cache = cache_policy();
   Result<ApiRequest> request = parse_request(kind, body, origin);
   if (!request) return refuse(request.error());
+  if (context_.metrics != nullptr) context_.metrics->request_choices.observe(request->sequences.size());
   generation_ = std::make_unique<Generation>(std::move(request).value(), context_.service, wake_);
   generation_->submit();
 }

@@ -36,6 +36,7 @@ void WsConversation::submit(const std::string& id, WsSubmit wanted) {
   if (request->sequences.size() > context_.limits.choices_max - turns_.size()) {
     return reply_error(id, too_many(std::to_string(context_.limits.choices_max) + " choices"));
   }
+  if (context_.metrics != nullptr) context_.metrics->request_choices.observe(request->sequences.size());
   start(id, origin.external_id, std::move(request).value());
 }
 
