@@ -24,6 +24,7 @@ class Batcher final : public ActorLogic {
         kv_(env_->runner.blocks_total, env_->options.prefix_cache),
         scheduler_(env_->limits, kv_),
         window_(env_->options.batch_window) {
+    kv_.set_sharing(env_->status.shares_prefixes.load());
     env_->metrics().batch_window.set(std::chrono::duration<double>(window_.window()).count());
     publish();
   }
@@ -36,6 +37,8 @@ class Batcher final : public ActorLogic {
         [this](ExecutorIs& message) { handled(), executor_is(message); },
         [this](const WindowTick&) { handled(), window_ends_.reset(), advance(), deliver(), publish(); },
         [this](const BeginDrain&) { handled(), draining_ = true; },
+        [this](const SharePrefixes& message) { handled(), kv_.set_sharing(message.on), publish(); },
+        [this](const DropCachedBlocks&) { return handled(), drop_cached_blocks(); },
     };
   }
 
@@ -110,6 +113,13 @@ class Batcher final : public ActorLogic {
     advance();  // the device works on before anybody hears the news
     deliver();
     publish();
+  }
+
+  Dropped drop_cached_blocks() {
+    Dropped dropped{kv_.counts().cached};
+    kv_.drop_cached();
+    publish();
+    return dropped;
   }
 
   void executor_is(ExecutorIs& message) {

@@ -14,7 +14,8 @@ inline constexpr int kExitWrongInput = 2;
 // Prints "error: ..." on stderr and returns the exit code that goes with it.
 int report(const Error& error);
 
-int serve(const LoadedSettings& loaded);
+// `sources`: what `loaded` was read from, to read it again.
+int serve(const LoadedSettings& loaded, const ConfigSources& sources);
 
 struct GenerateArguments {
   std::string prompt;

@@ -74,7 +74,7 @@ int run(int argc, char** argv) {
   const KnobFlags& flags = *serve_command ? serve_flags : *generate_command ? generate_flags : check_flags;
   auto loaded = flags.load();
   if (!loaded) return report(loaded.error());
-  if (*serve_command) return serve(*loaded);
+  if (*serve_command) return serve(*loaded, flags.sources());
   if (*generate_command) return generate(*loaded, arguments);
   return check(*loaded);
 }

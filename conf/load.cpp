@@ -14,6 +14,8 @@ namespace {
 // tests use to find the model.
 constexpr std::string_view kOtherVariables[] = {"TROUPE_ISA", "TROUPE_TEST_MODEL", "TROUPE_SHARED_DIR", "TROUPE_SEED"};
 
+constexpr std::size_t kAdminKeyMin = 16;
+
 Error config_error(std::string message) { return Error{ErrorCode::kConfiguration, std::move(message), "", 0}; }
 
 std::string range_text(const Knob& knob) {
@@ -200,6 +202,14 @@ std::string value_text(const Knob& knob, const Settings& settings) {
   return quoted(settings.*std::get<std::string Settings::*>(knob.member));
 }
 
+std::string shown_value(const Knob& knob, const Settings& settings) {
+  std::string value = value_text(knob, settings);
+  if (knob.path == std::string_view("server.api_keys") && !settings.api_keys.empty())
+    return "[]  # " + std::to_string(settings.api_keys.size()) + " keys, not shown";
+  if (knob.path == std::string_view("server.admin_key") && !settings.admin_key.empty()) return "\"\"  # set, not shown";
+  return value;
+}
+
 Result<LoadedSettings> load_settings(const ConfigSources& sources) {
   LoadedSettings loaded;
   if (sources.file) {
@@ -226,6 +236,9 @@ Status validate(const Settings& settings) {
   for (const std::string& key : settings.api_keys)
     if (key.size() < 8)
       return config_error("server.api_keys holds a key of " + std::to_string(key.size()) + " characters (at least 8)");
+  if (!settings.admin_key.empty() && settings.admin_key.size() < kAdminKeyMin)
+    return config_error("server.admin_key has " + std::to_string(settings.admin_key.size()) + " characters (at least " +
+                        std::to_string(kAdminKeyMin) + ")");
   if (settings.prefill_chunk_max > settings.step_tokens_max)
     return config_error("batching.prefill_chunk_max is " + std::to_string(settings.prefill_chunk_max) +
                         ", more than batching.step_tokens_max, " + std::to_string(settings.step_tokens_max));
@@ -250,9 +263,7 @@ std::string print_settings(const LoadedSettings& loaded) {
       section = path.substr(0, dot);
       text += (text.empty() ? "[" : "\n[") + section + "]\n";
     }
-    std::string value = value_text(knob, loaded.settings);
-    if (path == "server.api_keys" && value != "[]")
-      value = "[]  # " + std::to_string(loaded.settings.api_keys.size()) + " keys, not shown";
+    std::string value = shown_value(knob, loaded.settings);
     auto origin = loaded.origin.find(path);
     std::string line = path.substr(dot + 1) + " = " + value;
     if (line.size() < 34) line.resize(34, ' ');

@@ -30,11 +30,14 @@ struct RequestEnd {
   Outcome outcome = Outcome::kFinished;
   FinishReason finish = FinishReason::kStop;        // kFinished
   CancelReason cancel = CancelReason::kClientGone;  // kCancelled, kAbandoned
+  ErrorCode error = ErrorCode::kInternal;           // kFailed, kRejected
   std::chrono::nanoseconds duration{};              // arrival -> end written to the response stream
   StageTimes stages;
   Stage last_stage = Stage::kDeliver;  // where it ended; stages after it are not observed
   Usage usage;
   std::uint32_t max_tokens = 0;  // that the request allowed; 0: it ended before that was known
+  std::uint32_t retries = 0;
+  std::optional<std::chrono::nanoseconds> first_token;  // since the arrival
 };
 
 // The account of all sequences, read so that it always adds up: ends before accepts.
@@ -135,12 +138,12 @@ struct Metrics {
   Histograms<> request_prefill_tokens{table_, "llm_request_prefill_tokens",
                                       "Prompt tokens of a finished sequence that the prefix cache did not save.",
                                       bucket_bounds::kLength};
-  Histograms<> request_generated_tokens{table_, "llm_request_generated_tokens",
-                                        "Output tokens of a finished sequence.", bucket_bounds::kLength};
+  Histograms<> request_generated_tokens{table_, "llm_request_generated_tokens", "Output tokens of a finished sequence.",
+                                        bucket_bounds::kLength};
   Histograms<> request_max_tokens{table_, "llm_request_max_tokens", "Output tokens a finished sequence was allowed.",
                                   bucket_bounds::kLength};
-  Histograms<> request_choices{table_, "llm_request_choices",
-                               "Sequences of a request: its choices, times its prompts.", bucket_bounds::kChoices};
+  Histograms<> request_choices{table_, "llm_request_choices", "Sequences of a request: its choices, times its prompts.",
+                               bucket_bounds::kChoices};
   Gauges<> sequence_tokens_max{table_, "llm_sequence_tokens_max",
                                "Most tokens, prompt and output, that a finished sequence has had."};
 
@@ -215,6 +218,11 @@ struct Metrics {
                                  "Client connections closed at once because there were too many."};
   Gauges<> ws_sockets{table_, "llm_websocket_connections", "Open WebSockets."};
   Counters<WsClose> ws_closes{table_, "llm_websocket_closes_total", "WebSockets that ended, by close code.", {"code"}};
+
+  // ---- access log -----------------------------------------------------------------------------------------------
+  Counters<> access_log_lines{table_, "llm_access_log_lines_total", "Lines written to the access log."};
+  Counters<> access_log_dropped{table_, "llm_access_log_dropped_total",
+                                "Lines lost: the queue of the access log was full, or its file could not be written."};
 
   // ---- process --------------------------------------------------------------------------------------------------
   DerivedMetric server_info{table_,

@@ -30,6 +30,7 @@ void WsConversation::submit(const std::string& id, WsSubmit wanted) {
   origin.catalog = context_.catalog;
   origin.external_id = context_.request_id + "-" + std::to_string(++submitted_);
   origin.tenant = context_.tenant;
+  origin.route = "/v1/ws";
   origin.arrived = context_.clock();
   auto request = parse_request(wanted.kind, wanted.request, origin);
   if (!request.ok()) return reply_error(id, request.error());
