@@ -1,6 +1,7 @@
 #pragma once
 // The subcommands: one file each, found through the table in main.cpp. Exit codes: 0 done, 1 it failed while running,
 // 2 what you gave me is wrong.
+#include <cstdint>
 #include <string>
 
 #include "conf/load.hpp"
@@ -28,5 +29,11 @@ struct GenerateArguments {
 int generate(const LoadedSettings& loaded, const GenerateArguments& arguments);
 
 int check(const LoadedSettings& loaded);
+
+struct DoctorArguments {
+  std::string url;             // of the metrics; empty: where the settings say
+  std::uint32_t window_s = 5;  // between the two looks
+};
+int doctor(const LoadedSettings& loaded, const DoctorArguments& arguments);
 
 }  // namespace troupe

@@ -28,6 +28,7 @@ constexpr const char* kExamples =
     "  troupe generate --model models/SmolLM2-135M-Instruct.Q4_1.gguf \"Why is the sky blue?\"\n"
     "  troupe check --config server.toml          validate a file and print what is in force\n"
     "  troupe check --model file.gguf             validate a model without serving it\n"
+    "  troupe doctor                              what holds the running server back\n"
     "  TROUPE_SERVER_PORT=9000 troupe serve ...   every setting is also a variable and a TOML key\n"
     "exit codes: 0 done, 1 failed while running, 2 what you gave is wrong";
 
@@ -37,7 +38,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "troupe " TROUPE_VERSION);
   app.require_subcommand(1);
 
-  KnobFlags serve_flags, generate_flags, check_flags;
+  KnobFlags serve_flags, generate_flags, check_flags, doctor_flags;
   CLI::App* serve_command = app.add_subcommand("serve", "serve a model over HTTP (OpenAI's API) and WebSocket");
   serve_flags.add_to(*serve_command);
 
@@ -57,6 +58,15 @@ int run(int argc, char** argv) {
   CLI::App* check_command = app.add_subcommand("check", "validate a configuration and a model without serving");
   check_flags.add_to(*check_command);
 
+  DoctorArguments doctor_arguments;
+  CLI::App* doctor_command =
+      app.add_subcommand("doctor", "look at a running server's metrics twice and name what holds it back");
+  doctor_command->add_option("--url", doctor_arguments.url, "of its metrics [metrics.host and metrics.port]");
+  doctor_command->add_option("--window", doctor_arguments.window_s, "seconds between the two looks")
+      ->check(CLI::Range(1, 600))
+      ->capture_default_str();
+  doctor_flags.add_to(*doctor_command);
+
   auto is_command = [&](const std::string& name) {
     auto commands = app.get_subcommands({});
     return std::any_of(commands.begin(), commands.end(),
@@ -64,18 +74,22 @@ int run(int argc, char** argv) {
   };
   if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1]))
     return report({ErrorCode::kConfiguration,
-                   "unknown command \"" + std::string(argv[1]) + "\" (serve, generate or check)", "", 0});
+                   "unknown command \"" + std::string(argv[1]) + "\" (serve, generate, check or doctor)", "", 0});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     int code = app.exit(error);
     return code == 0 ? kExitDone : kExitWrongInput;
   }
-  const KnobFlags& flags = *serve_command ? serve_flags : *generate_command ? generate_flags : check_flags;
+  const KnobFlags& flags = *serve_command      ? serve_flags
+                           : *generate_command ? generate_flags
+                           : *doctor_command   ? doctor_flags
+                                               : check_flags;
   auto loaded = flags.load();
   if (!loaded) return report(loaded.error());
   if (*serve_command) return serve(*loaded, flags.sources());
   if (*generate_command) return generate(*loaded, arguments);
+  if (*doctor_command) return doctor(*loaded, doctor_arguments);
   return check(*loaded);
 }
 
