@@ -222,10 +222,9 @@ TEST_CASE("D11: TGI's durations by method keep exact counts on the bounds they s
 TEST_CASE("aliases are of the vocabularies that were asked for, and no name is ours") {
   Metrics metrics;
   CHECK(MetricAliases(metrics, {}).families().empty());
-  for (const MetricFamily* family : MetricAliases(metrics, {"vllm"}).families()) {
-    CHECK(std::string(family->name()).rfind("vllm:", 0) == 0);
-  }
-  for (const MetricFamily* family : MetricAliases(metrics, kAll).families())
-    CHECK(metrics.find(family->name()) == nullptr);
+  MetricAliases one(metrics, {"vllm"});
+  for (const MetricFamily* family : one.families()) CHECK(std::string(family->name()).rfind("vllm:", 0) == 0);
+  MetricAliases all(metrics, kAll);
+  for (const MetricFamily* family : all.families()) CHECK(metrics.find(family->name()) == nullptr);
   CHECK_FALSE(is_alias_vocabulary("sglang"));
 }
