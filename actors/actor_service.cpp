@@ -15,6 +15,7 @@
 #include <string>
 #include <thread>
 
+#include "actors/access_record.hpp"
 #include "actors/messages.hpp"
 #include "actors/request_actor.hpp"
 #include "actors/service_env.hpp"
@@ -85,6 +86,28 @@ class Seeds {
   std::uint64_t key_;
 };
 
+Error paused(std::uint32_t retry_after_s) {
+  return {ErrorCode::kShuttingDown, "the server is draining: an operator asked for it", "", retry_after_s};
+}
+
+// Before anything is made of the request, so that its place in the result cache is that of what it now asks for.
+void clamp_output(std::uint32_t max, StopRules& stop) {
+  if (max == 0) return;
+  if (stop.max_tokens == 0 || stop.max_tokens > max) stop.max_tokens = max;
+  stop.min_tokens = std::min(stop.min_tokens, max);
+}
+
+LiveRequestPtr live_request(const Request& request) {
+  auto live = std::make_shared<LiveRequest>();
+  live->id = request.id;
+  live->request_id = request.external_id;
+  live->tenant = request.tenant;
+  live->route = request.route;
+  live->priority = request.priority;
+  live->arrived = request.arrived;
+  return live;
+}
+
 Error shutting_down() { return {ErrorCode::kShuttingDown, "the server is shutting down", "", 1}; }
 
 std::string failure_of(const ServiceStatus& status) {
@@ -123,6 +146,11 @@ struct ActorService::State {
   caf::actor supervisor;
   Seeds seeds;
   std::atomic<RequestId> last_id = 0;
+
+  template <class T>
+  static ReplyPtr<T> reply_to(AdminService::Done<T> done) {
+    return std::make_shared<Reply<T>>(std::move(done), shutting_down);
+  }
 };
 
 Result<std::unique_ptr<ActorService>> ActorService::create(ActorServiceOptions options) {
@@ -135,6 +163,8 @@ Result<std::unique_ptr<ActorService>> ActorService::create(ActorServiceOptions o
     env->options = std::move(options);
     env->runner = first->info();
     env->limits = within(env->options.limits, env->runner);
+    env->status.result_cache_bytes = env->options.result_cache_bytes;
+    env->status.stall = env->options.stall;
     env->options.new_runner = starting_with(std::move(first), std::move(env->options.new_runner));
     auto state = std::make_shared<State>(env, env->options.actor_threads);
     return std::unique_ptr<ActorService>(new ActorService(std::move(state)));
@@ -170,15 +200,18 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   auto stream = std::make_shared<ResponseStream>(request.id);
   env.metrics().request_received();
   auto refuse = [&](Error error) {
-    stream->fail(std::move(error));
     RequestEnd end;
+    end.error = error.code;
+    stream->fail(std::move(error));
     end.outcome = Outcome::kRejected;
     end.duration = now - request.arrived;
     end.stages[Stage::kReceive] = end.duration;
     end.last_stage = Stage::kReceive;
     env.metrics().request_ended(end);
+    if (env.options.access_log) env.options.access_log->ended(access_record(request, end));
     return stream;
   };
+  if (env.status.is_paused.load()) return refuse(paused(retry_after_s()));
   if (env.status.draining.load()) return refuse(shutting_down());
   if (env.status.failed_stage.load() >= 0) {
     return refuse(Error{ErrorCode::kNotReady, failure_of(env.status), "", 0});
@@ -195,9 +228,11 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
     caf::anon_send(state.supervisor, Drain{});
     return refuse(shutting_down());
   }
+  clamp_output(env.status.max_tokens_max.load(), request.stop);
   RequestJob job;
   job.is_deterministic = request.is_deterministic();
   if (!request.sampling.seed) request.sampling.seed = state.seeds.draw(request.id);
+  job.live = live_request(request);
   job.request = std::move(request);
   job.stream = stream;
   job.slot = std::move(slot);
@@ -230,7 +265,8 @@ Readiness ActorService::readiness() const {
     return {Readiness::State::kFailed, name_of(stage), failure_of(env.status)};
   }
   if (env.status.draining.load()) return {Readiness::State::kDraining, "", "the server is shutting down"};
-  if (auto stuck = env.progress.stuck(env.now(), env.options.stall)) {
+  if (env.status.is_paused.load()) return {Readiness::State::kDraining, "", paused(0).message};
+  if (auto stuck = env.progress.stuck(env.now(), env.status.stall.load())) {
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(stuck->since).count();
     return {Readiness::State::kStalled, name_of(stuck->stage),
             std::string("the ") + name_of(stuck->stage) + " has work and has not finished any for " +
@@ -253,6 +289,56 @@ bool ActorService::drain(SteadyTime deadline) {
         std::to_string(live_requests()) + " requests have not ended after they were cancelled");
   }
   return false;
+}
+
+// ---- an operator's verbs --------------------------------------------------------------------------------------------
+
+void ActorService::set_draining(bool on) { state_->env->status.is_paused.store(on); }
+
+void ActorService::shed(std::int32_t below_priority, Done<std::uint32_t> done) {
+  caf::anon_send(state_->supervisor, Shed{below_priority, State::reply_to(std::move(done))});
+}
+
+void ActorService::cancel_tenant(std::string tenant, Done<std::uint32_t> done) {
+  caf::anon_send(state_->supervisor, CancelTenant{std::move(tenant), State::reply_to(std::move(done))});
+}
+
+void ActorService::clamp(std::optional<std::uint32_t> max_tokens) {
+  state_->env->status.max_tokens_max.store(max_tokens.value_or(0));
+}
+
+Status ActorService::switch_caches(CacheSwitches switches) {
+  ServiceEnv& env = *state_->env;
+  if (switches.result_cache && env.status.result_cache_bytes.load() == 0) {
+    return Error{ErrorCode::kInvalidRequest, "the result cache is off in the configuration: cache.enabled", "", 0};
+  }
+  if (switches.prefix_cache && !env.options.prefix_cache) {
+    return Error{ErrorCode::kInvalidRequest, "the prefix cache is off in the configuration: kv.prefix_cache", "", 0};
+  }
+  env.status.uses_result_cache.store(switches.result_cache);
+  env.status.shares_prefixes.store(switches.prefix_cache);
+  caf::anon_send(state_->supervisor, SharePrefixes{switches.prefix_cache});
+  return {};
+}
+
+CacheSwitches ActorService::caches() const {
+  const ServiceEnv& env = *state_->env;
+  return {env.status.has_result_cache(), env.options.prefix_cache && env.status.shares_prefixes.load()};
+}
+
+void ActorService::state(Done<ServiceState> done) {
+  caf::anon_send(state_->supervisor, AskState{State::reply_to(std::move(done))});
+}
+
+void ActorService::trim(Done<TrimReport> done) {
+  caf::anon_send(state_->supervisor, Trim{State::reply_to(std::move(done))});
+}
+
+void ActorService::retune(const ServiceTuning& tuning) {
+  ServiceStatus& status = state_->env->status;
+  status.stall.store(tuning.stall);
+  status.result_cache_bytes.store(tuning.result_cache_bytes);
+  caf::anon_send(state_->supervisor, CacheBudget{tuning.result_cache_bytes});
 }
 
 std::uint32_t ActorService::live_requests() const { return state_->env->status.live.load(); }

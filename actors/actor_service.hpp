@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "runtime/batch_window.hpp"
+#include "runtime/doors/access_log.hpp"
+#include "runtime/doors/admin_service.hpp"
 #include "runtime/doors/clock.hpp"
 #include "runtime/doors/inference_service.hpp"
 #include "runtime/doors/step_runner.hpp"
@@ -23,6 +25,7 @@ struct ActorServiceOptions {
   std::shared_ptr<WorkQueue> text_workers;
   std::shared_ptr<Metrics> metrics;
   Clock clock = steady_clock();
+  std::shared_ptr<AccessLog> access_log;  // hears of every sequence that ended; may be none
 
   SchedulerLimits limits;  // lowered to what the runner can do
   Slo slo;
@@ -42,7 +45,13 @@ struct ActorServiceOptions {
   std::uint32_t actor_threads = 1;  // of all other actors
 };
 
-class ActorService final : public InferenceService {
+// What can be changed while requests run.
+struct ServiceTuning {
+  std::size_t result_cache_bytes = 0;
+  std::chrono::milliseconds stall{10'000};
+};
+
+class ActorService final : public InferenceService, public AdminService {
  public:
   // Makes the first runner (and keeps it): kInternal when that fails.
   static Result<std::unique_ptr<ActorService>> create(ActorServiceOptions options);
@@ -55,6 +64,17 @@ class ActorService final : public InferenceService {
   void detokenize(std::vector<TokenId> tokens, std::function<void(Result<std::string>)> done) override;
   Readiness readiness() const override;
   std::uint32_t retry_after_s() const override;
+
+  void set_draining(bool on) override;
+  void shed(std::int32_t below_priority, Done<std::uint32_t> done) override;
+  void cancel_tenant(std::string tenant, Done<std::uint32_t> done) override;
+  void clamp(std::optional<std::uint32_t> max_tokens) override;
+  Status switch_caches(CacheSwitches switches) override;
+  CacheSwitches caches() const override;
+  void state(Done<ServiceState> done) override;
+  void trim(Done<TrimReport> done) override;
+
+  void retune(const ServiceTuning& tuning);
 
   // Refuses what comes from now on, waits until `deadline` for what runs, then cancels the rest. Blocks; call it
   // from main's thread. Returns whether nothing had to be cancelled.

@@ -21,6 +21,7 @@ class BatcherLogic final : public ActorLogic {
         epoch_(epoch),
         batcher_({env_->limits, env_->options.slo, env_->options.window, env_->runner.blocks_total,
                   env_->options.prefix_cache}) {
+    batcher_.kv().set_sharing(env_->status.shares_prefixes.load());
     publish();
   }
 
@@ -32,6 +33,8 @@ class BatcherLogic final : public ActorLogic {
         [this](ExecutorIs& message) { handled(), executor_is(message); },
         [this](const WindowTick&) { handled(), window_ends_.reset(), went_on(); },
         [this](const BeginDrain&) { handled(), draining_ = true, batcher_.drain(), went_on(); },
+        [this](const SharePrefixes& message) { handled(), batcher_.kv().set_sharing(message.on), publish(); },
+        [this](const DropCachedBlocks&) { return handled(), drop_cached_blocks(); },
     };
   }
 
@@ -85,6 +88,13 @@ class BatcherLogic final : public ActorLogic {
     env_->status.steps_completed.fetch_add(1, std::memory_order_relaxed);
     env_->metrics().step_duration.observe(batcher_.last_step());
     went_on();
+  }
+
+  Dropped drop_cached_blocks() {
+    Dropped dropped{batcher_.kv().counts().cached};
+    batcher_.kv().drop_cached();
+    publish();
+    return dropped;
   }
 
   void executor_is(ExecutorIs& message) {

@@ -21,13 +21,15 @@ class Cache final : public ActorLogic {
   Cache(caf::event_based_actor* self, ServiceEnvPtr env)
       : self_(self),
         env_(std::move(env)),
-        store_(env_->options.result_cache_bytes, env_->options.result_cache_bytes / kEntryShare) {}
+        store_(env_->status.result_cache_bytes, env_->status.result_cache_bytes / kEntryShare) {}
 
   caf::behavior behavior() override {
     return {
         [this](Lookup& message) { look_up(message); },
         [this](Publish& message) { publish(message); },
         [this](const Leave& message) { leave(message.key, self_->current_sender()->id()); },
+        [this](const CacheBudget& message) { set_budget(message.bytes); },
+        [this](const DropStored&) { return drop_stored(); },
     };
   }
 
@@ -74,7 +76,7 @@ class Cache final : public ActorLogic {
 
   void publish(Publish& message) {
     store_.store(message.key, message.result);
-    env_->metrics().result_cache_bytes.set(static_cast<double>(store_.bytes_used()));
+    show_bytes();
     auto flight = flights_.find(message.key);
     if (flight == flights_.end()) return;
     forget_leader(flight->second);
@@ -84,6 +86,20 @@ class Cache final : public ActorLogic {
     }
     flights_.erase(flight);
   }
+
+  void set_budget(std::size_t bytes) {
+    store_.set_bytes_max(bytes, bytes / kEntryShare);
+    show_bytes();
+  }
+
+  Dropped drop_stored() {
+    Dropped dropped{store_.bytes_used()};
+    store_.clear();
+    show_bytes();
+    return dropped;
+  }
+
+  void show_bytes() { env_->metrics().result_cache_bytes.set(static_cast<double>(store_.bytes_used())); }
 
   void leave(const ResultKey& key, caf::actor_id who) {
     auto entry = flights_.find(key);

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "actors/live_request.hpp"
+#include "actors/reply.hpp"
 #include "actors/service_env.hpp"
 #include "runtime/doors/result_store.hpp"
 #include "runtime/request.hpp"
@@ -24,6 +26,7 @@ namespace troupe {
 // ---- request <-> supervisor
 struct Hello {  // a request's first word; answered by Wiring
   std::optional<SteadyTime> deadline;
+  LiveRequestPtr live;
 };
 struct Wiring {  // whom to talk to; again to all when one was replaced. Epochs count the batchers.
   std::uint64_t epoch = 0;
@@ -32,7 +35,7 @@ struct Wiring {  // whom to talk to; again to all when one was replaced. Epochs 
 };
 struct Cancel {  // also from the response stream's reader
   CancelReason reason = CancelReason::kClientGone;
-  std::optional<SteadyTime> asked;  // when; nothing: now
+  std::optional<SteadyTime> asked = {};  // when; nothing: now
 };
 struct GiveUp {  // the supervisor has: nothing will answer this request
   Error error;
@@ -80,7 +83,7 @@ struct SequenceNews {
 };
 struct Drop {
   RequestId id = 0;
-  std::optional<SteadyTime> asked;  // when it was cancelled; nothing: it ended by itself
+  std::optional<SteadyTime> asked = {};  // when it was cancelled; nothing: it ended by itself
 };
 
 // ---- batcher <-> executor
@@ -114,6 +117,34 @@ struct CancelAll {
 };
 struct Stop {};
 
+// ---- operator -> supervisor
+struct Shed {
+  std::int32_t below_priority = 0;
+  ReplyPtr<std::uint32_t> reply;
+};
+struct CancelTenant {
+  std::string tenant;
+  ReplyPtr<std::uint32_t> reply;
+};
+struct AskState {
+  ReplyPtr<ServiceState> reply;
+};
+struct Trim {
+  ReplyPtr<TrimReport> reply;
+};
+// ---- and on to the cache and the batcher
+struct CacheBudget {
+  std::size_t bytes = 0;
+};
+struct DropStored {};  // answered by Dropped
+struct SharePrefixes {
+  bool on = true;
+};
+struct DropCachedBlocks {};  // answered by Dropped
+struct Dropped {
+  std::uint64_t count = 0;  // bytes, or blocks
+};
+
 }  // namespace troupe
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Hello)
@@ -140,3 +171,12 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Drain)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::BeginDrain)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::CancelAll)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Stop)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Shed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::CancelTenant)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::AskState)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Trim)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::CacheBudget)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::DropStored)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::SharePrefixes)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::DropCachedBlocks)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Dropped)

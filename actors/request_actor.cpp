@@ -4,6 +4,7 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
 
+#include "actors/access_record.hpp"
 #include "actors/answer_text.hpp"
 #include "actors/messages.hpp"
 #include "actors/prompt_tokens.hpp"
@@ -27,7 +28,7 @@ class RequestLogic final : public ActorLogic {
         job_(std::move(job)),
         request_(job_.request),
         stream_(*job_.stream),
-        times_(request_.arrived),
+        times_(request_.arrived, job_.live->stage),
         text_(*env_->options.codec, request_.stop.stop) {
     times_.end(job_.received);
     times_.begin(Stage::kTokenize, job_.submitted);
@@ -42,7 +43,7 @@ class RequestLogic final : public ActorLogic {
   }
 
   caf::behavior behavior() override {
-    self_->request(supervisor_, caf::infinite, Hello{request_.deadline})
+    self_->request(supervisor_, caf::infinite, Hello{request_.deadline, job_.live})
         .then([this](Wiring& wiring) { greeted(std::move(wiring)); },
               [this](caf::error&) { cancelled(CancelReason::kShutdown); });
     return {
@@ -82,6 +83,7 @@ class RequestLogic final : public ActorLogic {
     Result<SequenceRequest> sequence = sequence_request(request_, *std::move(tokens), model);
     if (!sequence) return fail(sequence.error());
     sequence_ = *std::move(sequence);
+    job_.live->prompt_tokens.store(static_cast<std::uint32_t>(sequence_.prompt.size()), std::memory_order_relaxed);
     times_.end(env_->now());
     if (!uses_cache()) return enqueue();
     times_.begin(Stage::kCache, env_->now());
@@ -93,7 +95,7 @@ class RequestLogic final : public ActorLogic {
 
   // ---- result cache
   bool uses_cache() const {
-    return job_.is_deterministic && request_.cache != CachePolicy::kNoCache && env_->options.result_cache_bytes > 0;
+    return job_.is_deterministic && request_.cache != CachePolicy::kNoCache && env_->status.has_result_cache();
   }
   bool stores_result() const { return uses_cache() && request_.cache == CachePolicy::kUse; }
 
@@ -118,7 +120,7 @@ class RequestLogic final : public ActorLogic {
       std::size_t end = i + 1 < stored.tokens.size() ? stored.tokens[i + 1].text_begin : text.size();
       stream_.append({&stored.tokens[i], 1}, text.substr(begin, end - begin));
     }
-    if (!stored.tokens.empty()) env_->metrics().first_token(now - times_.arrived());
+    if (!stored.tokens.empty()) saw_first_token(now);
     env_->metrics().tokens(stored.tokens.size());
     end_finished(stored.finish);
   }
@@ -212,11 +214,12 @@ class RequestLogic final : public ActorLogic {
     if (usage_.completion_tokens++ == 0) {
       times_.end(event.at);
       times_.begin(Stage::kDecode, event.next_at);
-      metrics.first_token(event.at - times_.arrived());
+      saw_first_token(event.at);
     } else {
       metrics.next_token(event.at - last_event_at_);
     }
     metrics.tokens(1);
+    job_.live->completion_tokens.store(usage_.completion_tokens, std::memory_order_relaxed);
     last_event_at_ = event.at;
     next_stage_at_ = event.next_at;
     bool stopped = false;
@@ -226,6 +229,11 @@ class RequestLogic final : public ActorLogic {
     token_.top = std::move(event.top);
     stream_.append({&token_, 1}, text);
     if (stopped) end_decode(), end_finished(FinishReason::kStop);
+  }
+
+  void saw_first_token(SteadyTime at) {
+    first_token_ = at - times_.arrived();
+    env_->metrics().first_token(*first_token_);
   }
 
   void finished(FinishReason reason) {
@@ -268,8 +276,9 @@ class RequestLogic final : public ActorLogic {
     if (phase_ == Phase::kEnded) return;
     SteadyTime now = env_->now();
     times_.end(now);
-    stream_.fail(std::move(error));
     RequestEnd end;
+    end.error = error.code;
+    stream_.fail(std::move(error));
     end.outcome = is_accepted_ ? Outcome::kFailed : Outcome::kRejected;
     ended(end, now);
   }
@@ -291,7 +300,12 @@ class RequestLogic final : public ActorLogic {
     end.duration = now - times_.arrived();
     end.stages = times_.times();
     end.last_stage = times_.stage();
+    end.usage = usage_;
+    end.max_tokens = sequence_.max_tokens;
+    end.retries = retries_;
+    end.first_token = first_token_;
     env_->metrics().request_ended(end);
+    if (env_->options.access_log) env_->options.access_log->ended(access_record(request_, end));
     self_->quit();
   }
 
@@ -312,6 +326,7 @@ class RequestLogic final : public ActorLogic {
   ResultKey key_{};
   Usage usage_;
   StreamToken token_;  // kept for its memory
+  std::optional<std::chrono::nanoseconds> first_token_;
   SteadyTime last_event_at_{};
   SteadyTime next_stage_at_{};  // of the last event
   std::uint32_t retries_ = 0;

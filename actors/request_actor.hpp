@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "actors/live_request.hpp"
 #include "actors/service_env.hpp"
 #include "runtime/doors/response_stream.hpp"
 
@@ -19,6 +20,7 @@ struct RequestJob {
   SteadyTime submitted{};  // its actor is about to be spawned
   std::shared_ptr<ResponseStream> stream;
   std::shared_ptr<LiveSlot> slot;
+  LiveRequestPtr live = std::make_shared<LiveRequest>();
 };
 
 caf::actor spawn_request(caf::actor_system& system, const ServiceEnvPtr& env, const caf::actor& supervisor,

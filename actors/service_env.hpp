@@ -17,6 +17,16 @@ struct ServiceStatus {
   std::atomic<std::uint64_t> steps_started = 0;
   std::atomic<std::uint64_t> steps_completed = 0;
   std::atomic<std::uint64_t> batcher_messages = 0;
+
+  // What an operator or a reload may change while requests run.
+  std::atomic<bool> is_paused = false;            // an operator drains this server
+  std::atomic<std::uint32_t> max_tokens_max = 0;  // the clamp; 0: none
+  std::atomic<bool> uses_result_cache = true;
+  std::atomic<bool> shares_prefixes = true;
+  std::atomic<std::size_t> result_cache_bytes = 0;
+  std::atomic<std::chrono::milliseconds> stall{};
+
+  bool has_result_cache() const { return uses_result_cache.load() && result_cache_bytes.load() > 0; }
 };
 
 struct ServiceEnv {

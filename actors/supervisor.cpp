@@ -6,6 +6,8 @@
 #include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <string>
 #include <unordered_map>
@@ -16,11 +18,14 @@
 #include "actors/executor_actor.hpp"
 #include "actors/messages.hpp"
 #include "actors/restart_limit.hpp"
+#include "actors/service_state.hpp"
 #include "actors/shell.hpp"
 #include "runtime/log.hpp"
 
 namespace troupe {
 namespace {
+
+constexpr std::chrono::seconds kTrimLimit{5};  // for a stage to drop what it keeps
 
 class Supervisor final : public ActorLogic {
  public:
@@ -41,6 +46,12 @@ class Supervisor final : public ActorLogic {
         [this](Drain& message) { drain(message); },
         [this](const CancelAll& message) { cancel_all(message.reason); },
         [this](const Stop&) { stop(); },
+        [this](const Shed& message) { shed(message); },
+        [this](const CancelTenant& message) { cancel_tenant(message); },
+        [this](const AskState& message) { message.reply->answer(state()); },
+        [this](const Trim& message) { trim(message.reply); },
+        [this](const CacheBudget& message) { tell(cache_, message); },
+        [this](const SharePrefixes& message) { tell(batcher_, message); },
     };
   }
 
@@ -114,7 +125,7 @@ class Supervisor final : public ActorLogic {
     end(executor_);
     end(batcher_);
     end(cache_);
-    for (const auto& [id, request] : requests_) self_->send(request, failure());
+    for (const auto& [id, request] : requests_) self_->send(request.actor, failure());
   }
 
   GiveUp failure() const {
@@ -127,7 +138,7 @@ class Supervisor final : public ActorLogic {
   Wiring hello(const Hello& message) {
     auto request = caf::actor_cast<caf::actor>(self_->current_sender());
     self_->monitor(request);
-    requests_.emplace(request.id(), request);
+    requests_.emplace(request.id(), Live{request, message.live ? message.live : std::make_shared<LiveRequest>()});
     if (has_failed()) self_->send(request, failure());
     if (cancelling_) self_->send(request, Cancel{*cancelling_, {}});
     if (message.deadline) {
@@ -138,7 +149,7 @@ class Supervisor final : public ActorLogic {
   }
 
   void tell_wiring() {
-    for (const auto& [id, request] : requests_) self_->send(request, Wiring{epoch_, batcher_, cache_});
+    for (const auto& [id, request] : requests_) self_->send(request.actor, Wiring{epoch_, batcher_, cache_});
   }
 
   // One timer at a time, at the earliest deadline; none without requests that have one.
@@ -153,7 +164,7 @@ class Supervisor final : public ActorLogic {
     timer_.reset();
     for (caf::actor_id id : deadlines_.expired(env_->now())) {
       auto request = requests_.find(id);
-      if (request != requests_.end()) self_->send(request->second, Cancel{CancelReason::kDeadline, {}});
+      if (request != requests_.end()) self_->send(request->second.actor, Cancel{CancelReason::kDeadline});
     }
     set_timer();
   }
@@ -175,7 +186,74 @@ class Supervisor final : public ActorLogic {
 
   void cancel_all(CancelReason reason) {
     cancelling_ = reason;
-    for (const auto& [id, request] : requests_) self_->send(request, Cancel{reason, {}});
+    for (const auto& [id, request] : requests_) self_->send(request.actor, Cancel{reason});
+  }
+
+  // ---- an operator's verbs
+  template <class Message>
+  void tell(const caf::actor& child, const Message& message) {
+    if (child) self_->send(child, message);
+  }
+
+  template <class Chosen>
+  std::uint32_t cancel_where(CancelReason reason, Chosen&& is_chosen) {
+    std::uint32_t count = 0;
+    for (const auto& [id, request] : requests_) {
+      if (!is_chosen(*request.facts)) continue;
+      self_->send(request.actor, Cancel{reason});
+      ++count;
+    }
+    return count;
+  }
+
+  void shed(const Shed& message) {
+    message.reply->answer(cancel_where(
+        CancelReason::kShed, [&](const LiveRequest& request) { return request.priority < message.below_priority; }));
+  }
+
+  void cancel_tenant(const CancelTenant& message) {
+    message.reply->answer(cancel_where(CancelReason::kOperator, [&](const LiveRequest& request) {
+      return request.tenant.empty() ? message.tenant == tenant_label("") : request.tenant.starts_with(message.tenant);
+    }));
+  }
+
+  ServiceState state() const {
+    std::vector<const LiveRequest*> live;
+    live.reserve(requests_.size());
+    for (const auto& [id, request] : requests_) live.push_back(request.facts.get());
+    ServiceState state = service_state(*env_, std::move(live));
+    state.is_draining = state.is_draining || draining_;
+    state.batchers = epoch_;
+    state.executors = executors_;
+    return state;
+  }
+
+  // First the cache, then the batcher, then the allocator. Whoever is dead has nothing to give.
+  void trim(const ReplyPtr<TrimReport>& reply) {
+    if (!cache_ || !batcher_) {
+      return reply->answer(Error{ErrorCode::kNotReady, "a stage of this server has failed", "", 0});
+    }
+    auto report = std::make_shared<TrimReport>();
+    report->resident_bytes_before = resident_bytes();
+    auto failed = [reply](const caf::error&) {
+      reply->answer(Error{ErrorCode::kNotReady, "a stage did not answer in time; the rest was not trimmed", "", 1});
+    };
+    self_->request(cache_, kTrimLimit, DropStored{})
+        .then(
+            [this, report, reply, failed](const Dropped& stored) {
+              report->result_bytes_dropped = stored.count;
+              if (!batcher_) return failed({});
+              self_->request(batcher_, kTrimLimit, DropCachedBlocks{})
+                  .then(
+                      [report, reply](const Dropped& blocks) {
+                        report->kv_blocks_dropped = static_cast<std::uint32_t>(blocks.count);
+                        malloc_trim(0);
+                        report->resident_bytes_after = resident_bytes();
+                        reply->answer(*report);
+                      },
+                      failed);
+            },
+            failed);
   }
 
   void stop() {
@@ -193,8 +271,12 @@ class Supervisor final : public ActorLogic {
   RestartLimit executor_deaths_, batcher_deaths_, cache_deaths_;
   std::uint64_t steps_seen_ = 0;
 
-  std::unordered_map<caf::actor_id, caf::actor> requests_;  // at most requests_max
-  DeadlineTable deadlines_;                                 // of them
+  struct Live {
+    caf::actor actor;
+    LiveRequestPtr facts;
+  };
+  std::unordered_map<caf::actor_id, Live> requests_;  // at most requests_max
+  DeadlineTable deadlines_;                           // of them
   std::optional<SteadyTime> timer_;
 
   bool draining_ = false;

@@ -4,29 +4,19 @@
 #include <string>
 
 #include "actors/prompt_tokens.hpp"
+#include "actors/reply.hpp"
 
 namespace troupe {
 namespace {
 
-// A callback that is called exactly once: with the answer, or when the job is dropped unanswered.
+// For a job that is dropped: there was no room for it, or the workers have been closed.
 template <class T>
-class Reply {
- public:
-  Reply(ServiceEnvPtr env, std::function<void(Result<T>)> done) : env_(std::move(env)), done_(std::move(done)) {}
-  ~Reply() {
-    if (!done_) return;
-    bool stopping = env_->status.draining.load();
-    done_(stopping ? Error{ErrorCode::kShuttingDown, "the server is shutting down", "", 1} : text_queue_full(*env_));
-  }
-  Reply(const Reply&) = delete;
-  Reply& operator=(const Reply&) = delete;
-
-  void answer(Result<T> result) { std::exchange(done_, nullptr)(std::move(result)); }
-
- private:
-  ServiceEnvPtr env_;
-  std::function<void(Result<T>)> done_;
-};
+ReplyPtr<T> reply_to(const ServiceEnvPtr& env, std::function<void(Result<T>)> done) {
+  return std::make_shared<Reply<T>>(std::move(done), [env] {
+    bool stopping = env->status.draining.load();
+    return stopping ? Error{ErrorCode::kShuttingDown, "the server is shutting down", "", 1} : text_queue_full(*env);
+  });
+}
 
 Result<std::string> text_of(const ServiceEnv& env, const std::vector<TokenId>& tokens) {
   for (TokenId token : tokens) {
@@ -56,7 +46,7 @@ bool post_text_job(const ServiceEnvPtr& env, std::size_t bytes, std::function<vo
 }
 
 void post_tokenize(const ServiceEnvPtr& env, TokenizeJob job, std::function<void(Result<std::vector<TokenId>>)> done) {
-  auto reply = std::make_shared<Reply<std::vector<TokenId>>>(env, std::move(done));
+  auto reply = reply_to(env, std::move(done));
   std::size_t bytes = bytes_of(job.prompt);
   auto asked = std::make_shared<const TokenizeJob>(std::move(job));
   post_text_job(env, bytes, [env, reply, asked] {
@@ -66,7 +56,7 @@ void post_tokenize(const ServiceEnvPtr& env, TokenizeJob job, std::function<void
 
 void post_detokenize(const ServiceEnvPtr& env, std::vector<TokenId> tokens,
                      std::function<void(Result<std::string>)> done) {
-  auto reply = std::make_shared<Reply<std::string>>(env, std::move(done));
+  auto reply = reply_to(env, std::move(done));
   std::size_t bytes = tokens.size() * sizeof(TokenId);
   auto asked = std::make_shared<const std::vector<TokenId>>(std::move(tokens));
   post_text_job(env, bytes, [env, reply, asked] { reply->answer(text_of(*env, *asked)); });

@@ -1,9 +1,16 @@
 #pragma once
 // The subcommands: one file each, found through the table in main.cpp. Exit codes: 0 done, 1 it failed while running,
 // 2 what you gave me is wrong.
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "conf/load.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace troupe {
 
@@ -14,7 +21,8 @@ inline constexpr int kExitWrongInput = 2;
 // Prints "error: ..." on stderr and returns the exit code that goes with it.
 int report(const Error& error);
 
-int serve(const LoadedSettings& loaded);
+// `sources`: what `loaded` was read from, to read it again.
+int serve(const LoadedSettings& loaded, const ConfigSources& sources);
 
 struct GenerateArguments {
   std::string prompt;
@@ -45,5 +53,11 @@ struct SimulateArguments {
 };
 void add_simulate_flags(CLI::App& command, SimulateArguments& arguments);
 int simulate_command(const LoadedSettings& loaded, const SimulateArguments& arguments);
+
+struct DoctorArguments {
+  std::string url;             // of the metrics; empty: where the settings say
+  std::uint32_t window_s = 5;  // between the two looks
+};
+int doctor(const LoadedSettings& loaded, const DoctorArguments& arguments);
 
 }  // namespace troupe

@@ -53,7 +53,7 @@ std::string describe(const MemoryPlan& plan) {
          " tokens, " + mebibytes(plan.kv_bytes()) + "), context " + std::to_string(plan.context);
 }
 
-Result<std::unique_ptr<Engine>> start_engine(const Settings& settings) {
+Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EngineParts parts) {
   if (settings.model.empty())
     return Error{ErrorCode::kConfiguration, "no model: give --model FILE.gguf (./quickstart --model-only fetches one)",
                  "", 0};
@@ -76,7 +76,7 @@ Result<std::unique_ptr<Engine>> start_engine(const Settings& settings) {
   if (!settings.model_name.empty()) card.name = settings.model_name;
   card.aliases = settings.model_aliases;
   engine->memory = model->memory;
-  engine->metrics = std::make_shared<Metrics>();
+  engine->metrics = std::move(parts.metrics);
   engine->metrics->describe(
       {TROUPE_VERSION, card.name, card.architecture, card.quantization, card.numerics_class, card.device});
 
@@ -85,6 +85,7 @@ Result<std::unique_ptr<Engine>> start_engine(const Settings& settings) {
   options.new_runner = model->make_runner;
   options.text_workers = start_text_workers(engine->threads);
   options.metrics = engine->metrics;
+  options.access_log = std::move(parts.access_log);
   options.limits = scheduler_limits(settings, model->memory.context);
   options.slo = slo(settings);
   options.window = window_options(settings);

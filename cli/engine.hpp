@@ -22,8 +22,14 @@ struct Engine {
   const ModelCard& card() const { return catalog->cards().front(); }
 };
 
+// Parts that outlive the engine, made by whoever serves.
+struct EngineParts {
+  std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();
+  std::shared_ptr<AccessLog> access_log = {};
+};
+
 // Loads with progress on stderr when somebody looks at it. kConfiguration, kModelFile: what was given is wrong.
-Result<std::unique_ptr<Engine>> start_engine(const Settings& settings);
+Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EngineParts parts = {});
 
 // How the settings bound a runner and what the process may use.
 HostLimits host_limits(const Settings& settings, std::uint32_t compute_threads);

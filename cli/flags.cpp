@@ -44,12 +44,12 @@ void KnobFlags::add_to(CLI::App& command) {
   }
 }
 
-Result<LoadedSettings> KnobFlags::load() const {
+ConfigSources KnobFlags::sources() const {
   ConfigSources sources;
   if (!config_.empty()) sources.file = config_;
   sources.environment = environment();
   sources.flags = values_;
-  return load_settings(sources);
+  return sources;
 }
 
 }  // namespace troupe

@@ -16,7 +16,8 @@ class KnobFlags {
  public:
   void add_to(CLI::App& command);
   // File, environment and these flags. Errors are the caller's to print.
-  Result<LoadedSettings> load() const;
+  Result<LoadedSettings> load() const { return load_settings(sources()); }
+  ConfigSources sources() const;
   bool has_config() const { return !config_.empty(); }
 
  private:

@@ -44,7 +44,16 @@ spdlog::level::level_enum level_of(LogLevel level) {
   return spdlog::level::err;
 }
 
+std::shared_ptr<spdlog::logger>& the_logger() {
+  static std::shared_ptr<spdlog::logger> logger;
+  return logger;
+}
+
 }  // namespace
+
+void set_log_level(const std::string& level) {
+  if (the_logger()) the_logger()->set_level(spdlog::level::from_str(level));
+}
 
 void start_log(const std::string& level, bool json) {
   auto logger = std::make_shared<spdlog::logger>("troupe", std::make_shared<spdlog::sinks::stderr_sink_mt>());
@@ -52,6 +61,7 @@ void start_log(const std::string& level, bool json) {
   logger->set_level(spdlog::level::from_str(level));
   logger->flush_on(spdlog::level::info);
   logger->set_error_handler([](const std::string&) {});  // a closed stderr never stops the server
+  the_logger() = logger;
   set_log_sink([logger, json](LogLevel at, std::string_view room, std::string_view message) {
     std::string text = escaped(message);
     if (json)

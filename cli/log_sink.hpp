@@ -4,4 +4,5 @@
 
 namespace troupe {
 void start_log(const std::string& level, bool json);
-}
+void set_log_level(const std::string& level);  // of the log that was started; from any thread
+}  // namespace troupe

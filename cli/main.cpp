@@ -31,6 +31,7 @@ constexpr const char* kExamples =
     "  troupe check --config server.toml          validate a file and print what is in force\n"
     "  troupe check --model file.gguf             validate a model without serving it\n"
     "  troupe load http://127.0.0.1:8080 --concurrency 16     measure a server; `troupe load --help` has more\n"
+    "  troupe doctor                              what holds the running server back\n"
     "  TROUPE_SERVER_PORT=9000 troupe serve ...   every setting is also a variable and a TOML key\n"
     "exit codes: 0 done, 1 failed while running, 2 what you gave is wrong";
 
@@ -40,7 +41,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "troupe " TROUPE_VERSION);
   app.require_subcommand(1);
 
-  KnobFlags serve_flags, generate_flags, check_flags;
+  KnobFlags serve_flags, generate_flags, check_flags, doctor_flags;
   CLI::App* serve_command = app.add_subcommand("serve", "serve a model over HTTP (OpenAI's API) and WebSocket");
   serve_flags.add_to(*serve_command);
 
@@ -70,6 +71,15 @@ int run(int argc, char** argv) {
   add_simulate_flags(*simulate_app, simulate_arguments);
   simulate_flags.add_to(*simulate_app);
 
+  DoctorArguments doctor_arguments;
+  CLI::App* doctor_command =
+      app.add_subcommand("doctor", "look at a running server's metrics twice and name what holds it back");
+  doctor_command->add_option("--url", doctor_arguments.url, "of its metrics [metrics.host and metrics.port]");
+  doctor_command->add_option("--window", doctor_arguments.window_s, "seconds between the two looks")
+      ->check(CLI::Range(1, 600))
+      ->capture_default_str();
+  doctor_flags.add_to(*doctor_command);
+
   auto is_command = [&](const std::string& name) {
     auto commands = app.get_subcommands({});
     return std::any_of(commands.begin(), commands.end(),
@@ -77,7 +87,8 @@ int run(int argc, char** argv) {
   };
   if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1]))
     return report({ErrorCode::kConfiguration,
-                   "unknown command \"" + std::string(argv[1]) + "\" (serve, generate, check, load or simulate)", "", 0});
+                   "unknown command \"" + std::string(argv[1]) +
+                       "\" (serve, generate, check, load, simulate or doctor)", "", 0});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -88,15 +99,17 @@ int run(int argc, char** argv) {
   const KnobFlags& flags = *serve_command      ? serve_flags
                            : *generate_command ? generate_flags
                            : *simulate_app     ? simulate_flags
+                           : *doctor_command   ? doctor_flags
                                                : check_flags;
   auto loaded = flags.load();
   if (!loaded) return report(loaded.error());
-  if (*serve_command) return serve(*loaded);
+  if (*serve_command) return serve(*loaded, flags.sources());
   if (*generate_command) return generate(*loaded, arguments);
   if (*simulate_app) {
     simulate_arguments.is_configured = simulate_flags.has_config();
     return simulate_command(*loaded, simulate_arguments);
   }
+  if (*doctor_command) return doctor(*loaded, doctor_arguments);
   return check(*loaded);
 }
 

@@ -3,16 +3,17 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <cerrno>
 #include <csignal>
+#include <initializer_list>
 #include <thread>
 
 namespace troupe {
 namespace {
-sigset_t stop_signals() {
+sigset_t set_of(std::initializer_list<int> signals) {
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
+  for (int signal : signals) sigaddset(&set, signal);
   return set;
 }
 }  // namespace
@@ -28,20 +29,31 @@ void prepare_process() {
 }
 
 Signals::Signals() {
-  sigset_t set = stop_signals();
+  sigset_t set = set_of({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-int Signals::wait() {
-  sigset_t set = stop_signals();
-  int signal = 0;
-  sigwait(&set, &signal);
-  std::thread([set] {
+int Signals::next(std::optional<std::chrono::milliseconds> limit) {
+  sigset_t set = set_of({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
+  for (;;) {
+    timespec time{};
+    if (limit) time = {limit->count() / 1000, limit->count() % 1000 * 1'000'000};
+    int signal = limit ? sigtimedwait(&set, nullptr, &time) : sigwaitinfo(&set, nullptr);
+    if (signal > 0) return signal;
+    if (errno == EAGAIN) return 0;
+  }
+}
+
+bool Signals::is_end(int signal) { return signal == SIGTERM || signal == SIGINT; }
+
+void Signals::knock() { kill(getpid(), SIGUSR1); }
+
+void Signals::end_at_next() {
+  std::thread([set = set_of({SIGTERM, SIGINT})] {
     int again = 0;
     sigwait(&set, &again);
     _exit(1);
   }).detach();
-  return signal;
 }
 
 }  // namespace troupe

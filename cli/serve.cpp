@@ -1,10 +1,13 @@
 // troupe serve: the engine behind HTTP, WebSocket and a metrics port, until a signal drains it.
+#include <csignal>
 #include <cstdio>
 
 #include "cli/commands.hpp"
 #include "cli/engine.hpp"
+#include "cli/live_parts.hpp"
 #include "cli/log_sink.hpp"
 #include "cli/process.hpp"
+#include "cli/reload_desk.hpp"
 #include "net/http/http_server.hpp"
 #include "net/metrics_endpoint.hpp"
 #include "net/stats_json.hpp"
@@ -14,23 +17,18 @@
 namespace troupe {
 namespace {
 
-HttpOptions http_options(const Settings& settings, const Engine& engine) {
+HttpOptions http_options(const Settings& settings, const Engine& engine, AccessLog* access_log, ReloadFunction reload) {
   HttpOptions options;
   options.address = settings.host == "localhost" ? "127.0.0.1" : settings.host;
   options.port = static_cast<std::uint16_t>(settings.port);
   options.io_threads = engine.threads.io;
-  options.api_keys = settings.api_keys;
-  options.limits.body_bytes_max = settings.body_max.value;
-  options.limits.head_timeout = std::chrono::milliseconds(settings.head_timeout_ms);
-  options.limits.body_timeout = std::chrono::milliseconds(settings.body_timeout_ms);
-  options.limits.keep_alive = std::chrono::milliseconds(settings.keep_alive_ms);
-  options.limits.write_stall = std::chrono::milliseconds(settings.write_stall_ms);
-  options.limits.sse_keep_alive = std::chrono::milliseconds(settings.sse_keep_alive_ms);
-  options.limits.connections_max = settings.connections_max;
-  options.cors_origin = settings.cors_origin;
+  static_cast<HttpTuning&>(options) = http_tuning(settings);
   options.version = TROUPE_VERSION;
-  options.guide_compat = settings.guide_compat;
   options.page = std::string(playground_page());
+  options.admin.key = settings.admin_key;
+  options.admin.service = engine.service.get();
+  options.admin.reload = std::move(reload);
+  options.access_log = access_log;
   options.stats = [metrics = engine.metrics] { return stats_json(*metrics); };
   return options;
 }
@@ -40,6 +38,21 @@ std::string url_host(const std::string& host) { return host.find(':') == std::st
 void print_line(const std::string& line) {
   std::fputs((line + "\n").c_str(), stdout);
   std::fflush(stdout);
+}
+
+constexpr std::chrono::milliseconds kWatchInterval{2'000};
+
+// Carries out reloads until a signal asks for the end.
+void serve_until_told(Signals& signals, const Settings& settings, ReloadDesk& desk) {
+  std::optional<std::chrono::milliseconds> interval;
+  if (settings.reload_watch) interval = kWatchInterval;
+  for (;;) {
+    int signal = signals.next(interval);
+    if (Signals::is_end(signal)) return signals.end_at_next();
+    if (signal == SIGHUP) desk.reload();
+    desk.answer_asked();
+    if (settings.reload_watch && desk.file_has_changed()) desk.reload();
+  }
 }
 
 // Kubernetes' order: stop accepting, let what runs finish, then end. Returns whether nothing had to be cut short.
@@ -56,13 +69,20 @@ bool drain(const Settings& settings, HttpServer& server, Engine& engine) {
 
 }  // namespace
 
-int serve(const LoadedSettings& loaded) {
+int serve(const LoadedSettings& loaded, const ConfigSources& sources) {
   const Settings& settings = loaded.settings;
   prepare_process();
   Signals signals;
   start_log(settings.log_level, settings.log_json);
 
-  auto started = start_engine(settings);
+  EngineParts parts;
+  auto access_log = std::make_shared<AccessLogFile>(parts.metrics);
+  auto access_target = AccessLogFile::Target::open(settings.access_log);
+  if (!access_target) return report(access_target.error());
+  access_log->use(std::move(*access_target));
+  parts.access_log = access_log;
+
+  auto started = start_engine(settings, parts);
   if (!started) return report(started.error());
   Engine& engine = **started;
   const ModelCard& card = engine.card();
@@ -73,19 +93,28 @@ int serve(const LoadedSettings& loaded) {
   std::unique_ptr<MetricsEndpoint> metrics;
   if (settings.metrics_enabled) {
     auto endpoint = MetricsEndpoint::start(
-        *engine.metrics, {settings.metrics_host, static_cast<std::uint16_t>(settings.metrics_port), 2, {}});
+        *engine.metrics,
+        {settings.metrics_host, static_cast<std::uint16_t>(settings.metrics_port), 2, {}, settings.metrics_aliases});
     if (!endpoint) return report(endpoint.error());
     metrics = std::move(*endpoint);
     print_line("metrics at http://" + url_host(settings.metrics_host) + ":" + std::to_string(metrics->port()) +
                "/metrics");
   }
-  HttpServer server(http_options(settings, engine), *engine.service, *engine.catalog, engine.metrics.get());
+  // Filled when the server is there: who asks before that waits for main's thread anyway.
+  std::unique_ptr<ReloadDesk> desk;
+  ReloadFunction ask = [&desk](bool dry_run, ReloadDesk::Done done) { desk->ask(dry_run, std::move(done)); };
+  HttpServer server(http_options(settings, engine, access_log.get(), ask), *engine.service, *engine.catalog,
+                    engine.metrics.get());
+  AccessLogPart access_log_part(*access_log);
+  ServerPart server_part(server, *engine.service, *engine.catalog);
+  Reloader reloader(sources, settings, {&access_log_part, &server_part});
+  desk = std::make_unique<ReloadDesk>(&reloader, sources.file.value_or(""), [&signals] { signals.knock(); });
   auto port = server.start();
   if (!port) return report(port.error());
   print_line("serving at http://" + url_host(settings.host) + ":" + std::to_string(*port));
 
-  signals.wait();
-  bool clean = drain(settings, server, engine);
+  serve_until_told(signals, settings, *desk);
+  bool clean = drain(reloader.running(), server, engine);
   if (!clean)
     log(LogLevel::kWarning, "serve", "some requests were cancelled: they did not finish within server.drain_ms");
   return kExitDone;

@@ -5,6 +5,7 @@
 
 #include "conf/quantity.hpp"
 #include "conf/toml_file.hpp"
+#include "runtime/metric_aliases.hpp"
 
 namespace troupe {
 namespace {
@@ -12,6 +13,8 @@ namespace {
 // Variables that are read elsewhere, not knobs: the instruction set (a property of the machine, for tests) and what
 // tests use to find the model.
 constexpr std::string_view kOtherVariables[] = {"TROUPE_ISA", "TROUPE_TEST_MODEL", "TROUPE_SHARED_DIR", "TROUPE_SEED"};
+
+constexpr std::size_t kAdminKeyMin = 16;
 
 Error config_error(std::string message) { return Error{ErrorCode::kConfiguration, std::move(message), "", 0}; }
 
@@ -218,6 +221,14 @@ std::string value_text(const Knob& knob, const Settings& settings) {
   return quoted(settings.*std::get<std::string Settings::*>(knob.member));
 }
 
+std::string shown_value(const Knob& knob, const Settings& settings) {
+  std::string value = value_text(knob, settings);
+  if (knob.path == std::string_view("server.api_keys") && !settings.api_keys.empty())
+    return "[]  # " + std::to_string(settings.api_keys.size()) + " keys, not shown";
+  if (knob.path == std::string_view("server.admin_key") && !settings.admin_key.empty()) return "\"\"  # set, not shown";
+  return value;
+}
+
 Result<LoadedSettings> load_settings(const ConfigSources& sources) {
   LoadedSettings loaded;
   if (sources.file) {
@@ -244,6 +255,9 @@ Status validate(const Settings& settings) {
   for (const std::string& key : settings.api_keys)
     if (key.size() < 8)
       return config_error("server.api_keys holds a key of " + std::to_string(key.size()) + " characters (at least 8)");
+  if (!settings.admin_key.empty() && settings.admin_key.size() < kAdminKeyMin)
+    return config_error("server.admin_key has " + std::to_string(settings.admin_key.size()) + " characters (at least " +
+                        std::to_string(kAdminKeyMin) + ")");
   if (settings.prefill_chunk_max > settings.step_tokens_max)
     return config_error("batching.prefill_chunk_max is " + std::to_string(settings.prefill_chunk_max) +
                         ", more than batching.step_tokens_max, " + std::to_string(settings.step_tokens_max));
@@ -252,6 +266,9 @@ Status validate(const Settings& settings) {
                         ", more than batching.step_tokens_max, " + std::to_string(settings.step_tokens_max));
   if (settings.batching_mode != "auto" && settings.batching_mode != "fixed")
     return config_error("batching.mode is \"" + settings.batching_mode + "\" (auto or fixed)");
+  for (const std::string& vocabulary : settings.metrics_aliases)
+    if (!is_alias_vocabulary(vocabulary))
+      return config_error("metrics.aliases holds \"" + vocabulary + "\" (vllm, tgi or llamacpp)");
   constexpr std::string_view kLevels[] = {"debug", "info", "warning", "error"};
   if (std::find(std::begin(kLevels), std::end(kLevels), settings.log_level) == std::end(kLevels))
     return config_error("log.level is \"" + settings.log_level + "\" (debug, info, warning or error)");
@@ -267,9 +284,7 @@ std::string print_settings(const LoadedSettings& loaded) {
       section = path.substr(0, dot);
       text += (text.empty() ? "[" : "\n[") + section + "]\n";
     }
-    std::string value = value_text(knob, loaded.settings);
-    if (path == "server.api_keys" && value != "[]")
-      value = "[]  # " + std::to_string(loaded.settings.api_keys.size()) + " keys, not shown";
+    std::string value = shown_value(knob, loaded.settings);
     auto origin = loaded.origin.find(path);
     std::string line = path.substr(dot + 1) + " = " + value;
     if (line.size() < 34) line.resize(34, ' ');

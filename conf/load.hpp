@@ -33,6 +33,9 @@ Status validate(const Settings& settings);
 // The settings as TOML, each with its unit and where it came from. API keys are not shown.
 std::string print_settings(const LoadedSettings& loaded);
 
+// As value_text; of keys only how many there are.
+std::string shown_value(const Knob& knob, const Settings& settings);
+
 std::string environment_name(const Knob& knob);  // "server.port" -> "TROUPE_SERVER_PORT"
 std::string value_text(const Knob& knob, const Settings& settings);
 const Knob* find_knob(std::string_view path);

@@ -18,6 +18,7 @@ struct Settings {
   std::string host = "127.0.0.1";
   std::uint32_t port = 8080;
   TextList api_keys;
+  std::string admin_key;
   bool insecure = false;
   std::uint32_t connections_max = 4096;
   Bytes body_max{8U << 20};
@@ -33,6 +34,7 @@ struct Settings {
   bool metrics_enabled = true;
   std::string metrics_host = "127.0.0.1";
   std::uint32_t metrics_port = 9090;
+  TextList metrics_aliases = {"vllm", "tgi", "llamacpp"};
 
   std::string model;
   std::string model_name;
@@ -61,6 +63,9 @@ struct Settings {
 
   std::uint32_t stall_ms = 10'000;
 
+  bool reload_watch = false;
+
+  std::string access_log;
   std::string log_level = "info";
   bool log_json = false;
 };
@@ -74,8 +79,10 @@ struct Knob {
   std::uint64_t min;  // of numbers and bytes
   std::uint64_t max;
   const char* why;
+  bool is_live = false;  // a reload can change it while the server runs
 };
 
+inline constexpr bool kLive = true;
 inline constexpr std::uint64_t kAnyCount = 0xFFFFFFFFU;
 inline constexpr std::uint64_t kAnyBytes = 1ULL << 50;
 
@@ -83,24 +90,26 @@ inline constexpr std::uint64_t kAnyBytes = 1ULL << 50;
 inline const Knob kKnobs[] = {
   {"server.host", &Settings::host, "address", 0, 0, "only this machine, until keys are set or insecure = true says otherwise"},
   {"server.port", &Settings::port, "port", 0, 65535, "0 takes a free one and prints it"},
-  {"server.api_keys", &Settings::api_keys, "list", 0, 0, "who may ask; none: everybody who reaches the port"},
-  {"server.insecure", &Settings::insecure, "bool", 0, 0, "listen beyond this machine without keys"},
-  {"server.connections_max", &Settings::connections_max, "connections", 1, 1'000'000, "each costs a descriptor and some 20 KiB"},
-  {"server.body_max", &Settings::body_max, "bytes", 1024, 1U << 30, "16 bytes a token is generous for a 262,144 token prompt"},
-  {"server.head_timeout_ms", &Settings::head_timeout_ms, "ms", 1, 3'600'000, "absolute, however slowly the bytes drip"},
-  {"server.body_timeout_ms", &Settings::body_timeout_ms, "ms", 1, 3'600'000, "absolute, as for the head"},
-  {"server.keep_alive_ms", &Settings::keep_alive_ms, "ms", 1, 3'600'000, "idle connections beyond it are closed"},
-  {"server.write_stall_ms", &Settings::write_stall_ms, "ms", 1, 3'600'000, "a reader that takes nothing for so long is cancelled"},
-  {"server.sse_keep_alive_ms", &Settings::sse_keep_alive_ms, "ms", 10, 3'600'000, "below every proxy's idle limit"},
-  {"server.cors_origin", &Settings::cors_origin, "origin", 0, 0, "Access-Control-Allow-Origin; empty sends none"},
-  {"server.drain_ms", &Settings::drain_ms, "ms", 0, 3'600'000, "what SIGTERM leaves running streams; Kubernetes' grace is 30 s"},
-  {"server.guide_compat", &Settings::guide_compat, "bool", 0, 0, "adds a top-level \"text\" to completions for scripts that read it"},
+  {"server.api_keys", &Settings::api_keys, "list", 0, 0, "who may ask; none: everybody who reaches the port", kLive},
+  {"server.admin_key", &Settings::admin_key, "key", 0, 0, "opens /admin/v1 to an operator; empty: there is nothing there"},
+  {"server.insecure", &Settings::insecure, "bool", 0, 0, "listen beyond this machine without keys", kLive},
+  {"server.connections_max", &Settings::connections_max, "connections", 1, 1'000'000, "each costs a descriptor and some 20 KiB", kLive},
+  {"server.body_max", &Settings::body_max, "bytes", 1024, 1U << 30, "16 bytes a token is generous for a 262,144 token prompt", kLive},
+  {"server.head_timeout_ms", &Settings::head_timeout_ms, "ms", 1, 3'600'000, "absolute, however slowly the bytes drip", kLive},
+  {"server.body_timeout_ms", &Settings::body_timeout_ms, "ms", 1, 3'600'000, "absolute, as for the head", kLive},
+  {"server.keep_alive_ms", &Settings::keep_alive_ms, "ms", 1, 3'600'000, "idle connections beyond it are closed", kLive},
+  {"server.write_stall_ms", &Settings::write_stall_ms, "ms", 1, 3'600'000, "a reader that takes nothing for so long is cancelled", kLive},
+  {"server.sse_keep_alive_ms", &Settings::sse_keep_alive_ms, "ms", 10, 3'600'000, "below every proxy's idle limit", kLive},
+  {"server.cors_origin", &Settings::cors_origin, "origin", 0, 0, "Access-Control-Allow-Origin; empty sends none", kLive},
+  {"server.drain_ms", &Settings::drain_ms, "ms", 0, 3'600'000, "what SIGTERM leaves running streams; Kubernetes' grace is 30 s", kLive},
+  {"server.guide_compat", &Settings::guide_compat, "bool", 0, 0, "adds a top-level \"text\" to completions for scripts that read it", kLive},
   {"metrics.enabled", &Settings::metrics_enabled, "bool", 0, 0, "a listener of its own that load on the API cannot block"},
   {"metrics.host", &Settings::metrics_host, "address", 0, 0, "scrapers on this machine; set 0.0.0.0 in a pod"},
   {"metrics.port", &Settings::metrics_port, "port", 0, 65535, "0 takes a free one and prints it"},
+  {"metrics.aliases", &Settings::metrics_aliases, "list", 0, 0, "the same figures under the names that dashboards of vllm, tgi and llamacpp read"},
   {"model.path", &Settings::model, "file", 0, 0, "a GGUF file"},
   {"model.name", &Settings::model_name, "name", 0, 0, "what /v1/models says; empty: the file's name"},
-  {"model.aliases", &Settings::model_aliases, "list", 0, 0, "further names requests may use"},
+  {"model.aliases", &Settings::model_aliases, "list", 0, 0, "further names requests may use", kLive},
   {"model.context", &Settings::context, "tokens", 0, 1U << 20, "prompt and output of one sequence; 0: the model's own"},
   {"compute.threads", &Settings::threads, "threads", 0, 1024, "0: every core that affinity and cgroup allow"},
   {"kv.memory", &Settings::kv_memory, "bytes", 0, kAnyBytes, "0: room for 8 full contexts, at most a quarter of the memory that is free"},
@@ -116,10 +125,12 @@ inline const Knob kKnobs[] = {
   {"slo.ttft_ms", &Settings::slo_ttft_ms, "ms", 0, 3'600'000, "promised first token, with the next: who would miss it is refused; 0: aim at 1 s, refuse nobody"},
   {"slo.ttft_ms_per_token", &Settings::slo_ttft_ms_per_token, "ms", 0, 10'000, "so much more for each token of the prompt"},
   {"slo.itl_ms", &Settings::slo_itl_ms, "ms", 0, 3'600'000, "promised time between tokens: limits steps and sequences; 0: aim at 100 ms"},
-  {"cache.enabled", &Settings::cache_enabled, "bool", 0, 0, "answers deterministic requests (greedy or seeded) from memory"},
-  {"cache.memory", &Settings::cache_memory, "bytes", 0, kAnyBytes, "least recently used answers go first"},
-  {"health.stall_ms", &Settings::stall_ms, "ms", 100, 3'600'000, "a stage with work and no progress for so long makes /ready 503"},
-  {"log.level", &Settings::log_level, "level", 0, 0, "debug, info, warning or error"},
+  {"cache.enabled", &Settings::cache_enabled, "bool", 0, 0, "answers deterministic requests (greedy or seeded) from memory", kLive},
+  {"cache.memory", &Settings::cache_memory, "bytes", 0, kAnyBytes, "least recently used answers go first", kLive},
+  {"health.stall_ms", &Settings::stall_ms, "ms", 100, 3'600'000, "a stage with work and no progress for so long makes /ready 503", kLive},
+  {"reload.watch", &Settings::reload_watch, "bool", 0, 0, "reload when the file has changed (looked at every 2 s), also behind symbolic links; SIGHUP always does"},
+  {"log.access", &Settings::access_log, "file", 0, 0, "a JSON line for every request that ended; \"-\": standard output; empty: none", kLive},
+  {"log.level", &Settings::log_level, "level", 0, 0, "debug, info, warning or error", kLive},
   {"log.json", &Settings::log_json, "bool", 0, 0, "one JSON object a line"},
 };
 // clang-format on

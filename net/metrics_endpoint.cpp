@@ -16,6 +16,8 @@
 #include <limits>
 #include <thread>
 
+#include "runtime/metric_aliases.hpp"
+
 namespace troupe {
 namespace {
 
@@ -36,18 +38,21 @@ prometheus::MetricType type_of(MetricType type) {
 // Our table in the library's words, made anew for every scrape.
 class Rendered : public prometheus::Collectable {
  public:
-  Rendered(const Metrics& metrics, Labels labels) : metrics_(metrics), labels_(std::move(labels)) {}
+  Rendered(const Metrics& metrics, const MetricsEndpointOptions& options)
+      : metrics_(metrics), aliases_(metrics, options.aliases), labels_(options.labels) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override {
     std::vector<prometheus::MetricFamily> families;
-    metrics_.collect([&](const MetricFamily& family) {
+    auto add = [&](const MetricFamily& family, const std::vector<MetricSample>& samples) {
       prometheus::MetricFamily out;
       out.name = family.name();
       out.help = family.help();
       out.type = type_of(family.type());
-      for (const MetricSample& sample : family.samples()) out.metric.push_back(series(family, sample));
+      for (const MetricSample& sample : samples) out.metric.push_back(series(family, sample));
       if (!out.metric.empty()) families.push_back(std::move(out));
-    });
+    };
+    metrics_.collect(add);
+    for (const MetricFamily* alias : aliases_.families()) add(*alias, alias->samples());
     return families;
   }
 
@@ -82,6 +87,7 @@ class Rendered : public prometheus::Collectable {
   }
 
   const Metrics& metrics_;
+  const MetricAliases aliases_;
   const Labels labels_;
 };
 
@@ -151,7 +157,7 @@ Result<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::start(const Metrics& m
   if (listen.empty()) return cannot_listen(options, "this is no IPv4 or IPv6 address");
   auto state = std::make_unique<State>();
   state->address = address;
-  state->rendered = std::make_shared<Rendered>(metrics, options.labels);
+  state->rendered = std::make_shared<Rendered>(metrics, options);
   try {
     // A client that sends or reads slowly gives its thread back after 5 s.
     state->exposer = std::make_unique<prometheus::Exposer>(std::vector<std::string>{

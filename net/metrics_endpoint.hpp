@@ -18,6 +18,7 @@ struct MetricsEndpointOptions {
   std::uint32_t threads = 2;          // scrapes answered at a time; 1..16
   // Labels on every series, e.g. {"pod", "troupe-0"}; those of a family win.
   std::vector<std::pair<std::string, std::string>> labels;
+  std::vector<std::string> aliases;  // vocabularies of other servers to answer in too: runtime/metric_aliases.hpp
 };
 
 class MetricsEndpoint {

@@ -27,12 +27,12 @@ void append_quantiles(JsonWriter& json, const char* name, const MetricFamily& fa
   json.end_object();
 }
 
-void append_totals(JsonWriter& json, const Metrics& metrics) {
+void append_totals(JsonWriter& json, const Metrics& metrics, const RequestBooks& books) {
   json.key("totals").begin_object();
-  json.field("received", metrics.requests_received.value()).field("accepted", metrics.requests_accepted.value());
+  json.field("received", metrics.requests_received.value()).field("accepted", books.accepted);
   auto outcomes = label_values(Outcome{});
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    json.field(outcomes[i], metrics.requests.value(static_cast<Outcome>(i)));
+    json.field(outcomes[i], books.ended[i]);
   }
   json.field("prompt_tokens", metrics.prompt_tokens.value());
   json.field("prompt_tokens_cached", metrics.prompt_tokens_cached.value());
@@ -51,7 +51,8 @@ std::string stats_json(const Metrics& metrics) {
   std::string out;
   JsonWriter json(out);
   json.begin_object();
-  json.field("requests_in_progress", metrics.in_progress());
+  RequestBooks books = metrics.books();
+  json.field("requests_in_progress", books.in_progress());
   json.field("running_sequences", metrics.running_sequences.value());
   json.field("queue_requests", metrics.queue_requests.value());
   json.field("queue_tokens", metrics.queue_tokens.value());
@@ -77,7 +78,7 @@ std::string stats_json(const Metrics& metrics) {
     json.field(states[i], metrics.kv_blocks.value(static_cast<KvState>(i)));
   }
   json.end_object();
-  append_totals(json, metrics);
+  append_totals(json, metrics, books);
   json.end_object();
   return out;
 }

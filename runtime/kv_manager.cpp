@@ -28,6 +28,7 @@ struct KvManager::State {
   }
 
   bool uses_prefix_cache;
+  bool is_sharing = true;  // an operator's switch
   std::vector<Block> blocks;
   std::vector<BlockHash> hashes;  // of published blocks
   BlockTable table;
@@ -98,7 +99,7 @@ BlockHash KvManager::next_hash(const BlockHash& previous, std::span<const TokenI
 
 std::uint32_t KvManager::match_prefix(const BlockHash& root, std::span<const TokenId> tokens, std::uint32_t blocks_max,
                                       std::vector<BlockId>& matched) {
-  if (!state_->uses_prefix_cache) return 0;
+  if (!state_->uses_prefix_cache || !state_->is_sharing) return 0;
   std::uint32_t count = 0;
   BlockHash hash = root;
   while (count < blocks_max && tokens.size() >= kBlockSize) {
@@ -130,7 +131,7 @@ void KvManager::publish(BlockId id, const BlockHash& hash) {
   Block& block = state_->at(id);
   TROUPE_CHECK(block.references > 0, "only a user of a KV block can publish it");
   TROUPE_CHECK(!block.is_published, "a KV block is published once");
-  if (!state_->uses_prefix_cache || state_->table.find(hash) != kNone) return;
+  if (!state_->uses_prefix_cache || !state_->is_sharing || state_->table.find(hash) != kNone) return;
   state_->hashes[id] = hash;
   state_->table.insert(id);
   block.is_published = true;
@@ -154,6 +155,11 @@ void KvManager::forget_all_content() {
 
 void KvManager::drop_cached() {
   while (state_->cached > 0) state_->evict();
+}
+
+void KvManager::set_sharing(bool on) {
+  state_->is_sharing = on;
+  if (!on) drop_cached();
 }
 
 KvManager::Counts KvManager::counts() const {

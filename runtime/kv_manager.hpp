@@ -51,6 +51,9 @@ class KvManager {
   void forget_all_content();  // the executor died: nothing cached is valid any more; references stay
   void drop_cached();         // gives cached blocks back to the free ones
 
+  // Off: prefixes are neither found nor kept. Sequences go on with their hashes, so it can come on again at any time.
+  void set_sharing(bool on);
+
   Counts counts() const;
   bool prefix_cache() const;
   std::uint32_t references(BlockId block) const;

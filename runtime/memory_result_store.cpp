@@ -23,6 +23,16 @@ void MemoryResultStore::store(const ResultKey& key, std::shared_ptr<const Stored
   bytes_used_ += bytes;
 }
 
+void MemoryResultStore::set_bytes_max(std::size_t bytes_max, std::size_t entry_bytes_max) {
+  bytes_max_ = bytes_max;
+  entry_bytes_max_ = entry_bytes_max;
+  while (bytes_used_ > bytes_max_) forget(std::prev(entries_.end()));
+}
+
+void MemoryResultStore::clear() {
+  while (!entries_.empty()) forget(entries_.begin());
+}
+
 void MemoryResultStore::forget(std::list<Entry>::iterator entry) {
   bytes_used_ -= entry->bytes;
   by_key_.erase(entry->key);

@@ -22,6 +22,8 @@ class MemoryResultStore final : public ResultStore {
   void store(const ResultKey& key, std::shared_ptr<const StoredResult> result) override;
   std::size_t bytes_used() const override { return bytes_used_; }
   std::size_t size() const { return entries_.size(); }
+  void set_bytes_max(std::size_t bytes_max, std::size_t entry_bytes_max);  // forgets what no longer fits
+  void clear();
 
  private:
   struct Entry {
@@ -38,8 +40,8 @@ class MemoryResultStore final : public ResultStore {
   };
   void forget(std::list<Entry>::iterator entry);
 
-  const std::size_t bytes_max_;
-  const std::size_t entry_bytes_max_;
+  std::size_t bytes_max_;
+  std::size_t entry_bytes_max_;
   std::size_t bytes_used_ = 0;
   std::list<Entry> entries_;  // most recently used first
   std::unordered_map<ResultKey, std::list<Entry>::iterator, KeyHash> by_key_;

@@ -128,6 +128,7 @@ class Gauges : public MetricFamily {
 
   void set(Labels... labels, double value) { series_[Set::index(labels...)].set(value); }
   void add(Labels... labels, double n) { series_[Set::index(labels...)].add(n); }
+  void raise(Labels... labels, double value) { series_[Set::index(labels...)].raise(value); }
   double value(Labels... labels) const { return series_[Set::index(labels...)].value(); }
 
   std::vector<std::string> label_names() const override { return Set::names(labels_); }

@@ -41,6 +41,7 @@ Fault fault_of(ErrorCode code) {
     case ErrorCode::kDeadlineExceeded:
     case ErrorCode::kShuttingDown:
     case ErrorCode::kNotReady:
+    case ErrorCode::kShed:
     case ErrorCode::kInternal:
     case ErrorCode::kModelFile:
     case ErrorCode::kConfiguration:

@@ -17,8 +17,8 @@ constexpr std::array<const char*, 5> label_values(Outcome) {
 
 constexpr std::array<const char*, 2> label_values(FinishReason) { return {"stop", "length"}; }
 
-constexpr std::array<const char*, 5> label_values(CancelReason) {
-  return {"client_gone", "client_asked", "deadline", "write_stall", "shutdown"};
+constexpr std::array<const char*, 7> label_values(CancelReason) {
+  return {"client_gone", "client_asked", "deadline", "write_stall", "shutdown", "shed", "operator"};
 }
 
 constexpr std::array<const char*, kStageCount> label_values(Stage) {
@@ -54,7 +54,7 @@ enum class Fault : std::uint8_t { kClient, kServer };
 constexpr std::array<const char*, 2> label_values(Fault) { return {"client", "server"}; }
 Fault fault_of(ErrorCode code);
 
-constexpr std::array<const char*, 21> label_values(ErrorCode) {
+constexpr std::array<const char*, 22> label_values(ErrorCode) {
   return {"invalid_request",   "context_length_exceeded",
           "unsupported",       "unauthorized",
           "forbidden",         "model_not_found",
@@ -64,8 +64,8 @@ constexpr std::array<const char*, 21> label_values(ErrorCode) {
           "headers_too_large", "queue_full",
           "deadline_exceeded", "cancelled",
           "shutting_down",     "not_ready",
-          "internal",          "model_file",
-          "configuration"};
+          "shed",              "internal",
+          "model_file",        "configuration"};
 }
 static_assert(label_values(ErrorCode{}).size() == static_cast<std::size_t>(ErrorCode::kConfiguration) + 1);
 
@@ -81,9 +81,10 @@ enum class HttpRoute : std::uint8_t {
   kStats,
   kPage,
   kWebSocket,
+  kAdmin,
   kOther,  // no such path, or a request that could not be read
 };
-constexpr std::array<const char*, 12> label_values(HttpRoute) {
+constexpr std::array<const char*, 13> label_values(HttpRoute) {
   return {"/v1/chat/completions",
           "/v1/completions",
           "/v1/models",
@@ -95,6 +96,7 @@ constexpr std::array<const char*, 12> label_values(HttpRoute) {
           "/stats",
           "/",
           "/v1/ws",
+          "/admin",
           "other"};
 }
 static_assert(label_values(HttpRoute{}).size() == static_cast<std::size_t>(HttpRoute::kOther) + 1);

@@ -26,6 +26,9 @@ constexpr double kStepBounds[] = {0.0001, 0.0002, 0.0005, 0.001,  0.0016, 0.0025
                                   0.016,  0.02,   0.025,  0.0315, 0.04,   0.05,   0.063, 0.08,   0.1,  0.125,
                                   0.16,   0.25,   0.4,    0.63,   1,      1.6,    2.5,   5,      10};
 constexpr double kTokenBounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+constexpr double kLengthBounds[] = {1,    2,    5,    10,    20,    50,    100,    200,    500,
+                                    1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000};
+constexpr double kChoiceBounds[] = {1, 2, 5, 10, 20, 50, 100};
 constexpr double kSequenceBounds[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256};
 }  // namespace
 
@@ -35,6 +38,8 @@ const std::span<const double> kDuration = kDurationBounds;
 const std::span<const double> kStep = kStepBounds;
 const std::span<const double> kTokens = kTokenBounds;
 const std::span<const double> kSequences = kSequenceBounds;
+const std::span<const double> kLength = kLengthBounds;
+const std::span<const double> kChoices = kChoiceBounds;
 }  // namespace bucket_bounds
 
 const char* name_of(MetricType type) {
@@ -91,6 +96,7 @@ void Metrics::request_ended(const RequestEnd& end) {
       finishes.count(end.finish);
       served_rate_.add(now);
       duration_sketch_.observe(std::chrono::duration<double>(end.duration).count(), now);
+      finished(end);
       break;
     }
     case Outcome::kCancelled:
@@ -102,6 +108,21 @@ void Metrics::request_ended(const RequestEnd& end) {
       break;
   }
   requests.count(end.outcome);
+}
+
+void Metrics::finished(const RequestEnd& end) {
+  std::chrono::nanoseconds decode = end.stages[Stage::kDecode];
+  std::chrono::nanoseconds inference = end.stages[Stage::kPrefill] + decode;
+  if (inference.count() > 0) request_inference.observe(inference);  // an answer from the cache was not computed
+  const Usage& usage = end.usage;
+  if (usage.completion_tokens > 1 && decode.count() > 0) {
+    request_token_time.observe(std::chrono::nanoseconds(decode / (usage.completion_tokens - 1)));
+  }
+  request_prompt_tokens.observe(usage.prompt_tokens);
+  request_prefill_tokens.observe(usage.prompt_tokens - std::min(usage.cached_tokens, usage.prompt_tokens));
+  request_generated_tokens.observe(usage.completion_tokens);
+  if (end.max_tokens > 0) request_max_tokens.observe(end.max_tokens);
+  sequence_tokens_max.raise(static_cast<double>(usage.prompt_tokens) + usage.completion_tokens);
 }
 
 void Metrics::error_sent(ErrorCode code, Protocol protocol) { errors.count(code, fault_of(code), protocol); }
@@ -116,8 +137,21 @@ void Metrics::oldest_waiting(std::optional<SteadyTime> since) {
 
 void Metrics::describe(ServerInfo info) { info_ = std::move(info); }
 
-void Metrics::collect(const std::function<void(const MetricFamily&)>& visit) const {
-  for (const MetricFamily* family : table_) visit(*family);
+void Metrics::collect(const Visit& visit) const {
+  RequestBooks account = books();
+  for (const MetricFamily* family : table_) {
+    if (family == &requests_accepted) {
+      visit(*family, one(static_cast<double>(account.accepted)));
+    } else if (family == &requests_in_progress) {
+      visit(*family, one(static_cast<double>(account.in_progress())));
+    } else if (family == &requests) {
+      std::vector<MetricSample> samples = family->samples();  // one for each outcome, in order
+      for (std::size_t i = 0; i < samples.size(); ++i) samples[i].value = static_cast<double>(account.ended[i]);
+      visit(*family, std::move(samples));
+    } else {
+      visit(*family, family->samples());
+    }
+  }
 }
 
 const MetricFamily* Metrics::find(std::string_view name) const {
@@ -127,12 +161,19 @@ const MetricFamily* Metrics::find(std::string_view name) const {
   return nullptr;
 }
 
-std::uint64_t Metrics::in_progress() const {
-  // Ends are read first: a request that ends in between is then still counted, never counted as less than none.
-  std::uint64_t ended =
-      requests.value(Outcome::kFinished) + requests.value(Outcome::kFailed) + requests.value(Outcome::kCancelled);
-  std::uint64_t accepted = requests_accepted.value();
-  return accepted > ended ? accepted - ended : 0;
+// Ends are read first: a request that ends in between is then still in progress, never counted as less than none.
+RequestBooks Metrics::books() const {
+  RequestBooks account;
+  for (std::size_t i = 0; i < account.ended.size(); ++i) account.ended[i] = requests.value(static_cast<Outcome>(i));
+  auto of = [&account](Outcome outcome) { return account.ended[static_cast<std::size_t>(outcome)]; };
+  std::uint64_t ended = of(Outcome::kFinished) + of(Outcome::kFailed) + of(Outcome::kCancelled);
+  account.accepted = std::max(requests_accepted.value(), ended);  // the two are not ordered between threads
+  return account;
+}
+
+std::uint64_t RequestBooks::in_progress() const {
+  auto of = [this](Outcome outcome) { return ended[static_cast<std::size_t>(outcome)]; };
+  return accepted - of(Outcome::kFinished) - of(Outcome::kFailed) - of(Outcome::kCancelled);
 }
 
 double Metrics::oldest_waiting_seconds() const {

@@ -18,7 +18,7 @@ namespace troupe {
 
 // Each is a superset of vLLM's bounds for the same quantity, so that its dashboards' quantiles can be compared.
 namespace bucket_bounds {
-extern const std::span<const double> kFirstToken, kInterToken, kDuration, kStep, kTokens, kSequences;
+extern const std::span<const double> kFirstToken, kInterToken, kDuration, kStep, kTokens, kSequences, kLength, kChoices;
 }
 
 // Said once at start, shown as labels of llm_server_info.
@@ -30,9 +30,22 @@ struct RequestEnd {
   Outcome outcome = Outcome::kFinished;
   FinishReason finish = FinishReason::kStop;        // kFinished
   CancelReason cancel = CancelReason::kClientGone;  // kCancelled, kAbandoned
+  ErrorCode error = ErrorCode::kInternal;           // kFailed, kRejected
   std::chrono::nanoseconds duration{};              // arrival -> end written to the response stream
   StageTimes stages;
   Stage last_stage = Stage::kDeliver;  // where it ended; stages after it are not observed
+  Usage usage;
+  std::uint32_t max_tokens = 0;  // that the request allowed; 0: it ended before that was known
+  std::uint32_t retries = 0;
+  std::optional<std::chrono::nanoseconds> first_token;  // since the arrival
+};
+
+// The account of all sequences, read so that it always adds up: ends before accepts.
+struct RequestBooks {
+  std::uint64_t accepted = 0;
+  std::array<std::uint64_t, label_values(Outcome{}).size()> ended{};  // by Outcome
+
+  std::uint64_t in_progress() const;  // accepted - finished - failed - cancelled
 };
 
 struct Metrics {
@@ -61,7 +74,7 @@ struct Metrics {
   DerivedMetric requests_in_progress{
       table_, MetricType::kGauge, "llm_requests_in_progress",
       "Accepted sequences that have not ended: accepted - finished - failed - cancelled.",
-      [this] { return one(static_cast<double>(in_progress())); }};
+      [this] { return one(static_cast<double>(books().in_progress())); }};
   Counters<FinishReason> finishes{
       table_, "llm_requests_finished_total", "Finished sequences by finish_reason.", {"finish_reason"}};
   Counters<CancelReason> cancellations{
@@ -112,6 +125,27 @@ struct Metrics {
                                    "Duration of finished requests over the last minute; within 1 %.",
                                    [this] { return quantiles(duration_sketch_); },
                                    {"quantile"}};
+
+  Histograms<> request_inference{table_, "llm_request_inference_seconds",
+                                 "First scheduled to last token of finished sequences: prefill and decode.",
+                                 bucket_bounds::kDuration};
+  Histograms<> request_token_time{table_, "llm_request_time_per_output_token_seconds",
+                                  "Mean time between the tokens of a finished sequence.", bucket_bounds::kInterToken};
+
+  // ---- sizes of requests ----------------------------------------------------------------------------------------
+  Histograms<> request_prompt_tokens{table_, "llm_request_prompt_tokens", "Prompt tokens of a finished sequence.",
+                                     bucket_bounds::kLength};
+  Histograms<> request_prefill_tokens{table_, "llm_request_prefill_tokens",
+                                      "Prompt tokens of a finished sequence that the prefix cache did not save.",
+                                      bucket_bounds::kLength};
+  Histograms<> request_generated_tokens{table_, "llm_request_generated_tokens", "Output tokens of a finished sequence.",
+                                        bucket_bounds::kLength};
+  Histograms<> request_max_tokens{table_, "llm_request_max_tokens", "Output tokens a finished sequence was allowed.",
+                                  bucket_bounds::kLength};
+  Histograms<> request_choices{table_, "llm_request_choices", "Sequences of a request: its choices, times its prompts.",
+                               bucket_bounds::kChoices};
+  Gauges<> sequence_tokens_max{table_, "llm_sequence_tokens_max",
+                               "Most tokens, prompt and output, that a finished sequence has had."};
 
   // ---- tokens and rates -----------------------------------------------------------------------------------------
   Counters<> tokens_generated{table_, "llm_tokens_generated_total", "Output tokens, counted one by one as they come."};
@@ -221,6 +255,11 @@ struct Metrics {
   Gauges<> ws_sockets{table_, "llm_websocket_connections", "Open WebSockets."};
   Counters<WsClose> ws_closes{table_, "llm_websocket_closes_total", "WebSockets that ended, by close code.", {"code"}};
 
+  // ---- access log -----------------------------------------------------------------------------------------------
+  Counters<> access_log_lines{table_, "llm_access_log_lines_total", "Lines written to the access log."};
+  Counters<> access_log_dropped{table_, "llm_access_log_dropped_total",
+                                "Lines lost: the queue of the access log was full, or its file could not be written."};
+
   // ---- process --------------------------------------------------------------------------------------------------
   DerivedMetric server_info{table_,
                             MetricType::kGauge,
@@ -251,12 +290,17 @@ struct Metrics {
   void describe(ServerInfo info);  // before the threads start
 
   // ---- reading --------------------------------------------------------------------------------------------------
-  void collect(const std::function<void(const MetricFamily&)>& visit) const;  // by name, ascending
+  // By name, ascending. The families that make up the books are of one reading: in every scrape they add up.
+  using Visit = std::function<void(const MetricFamily&, std::vector<MetricSample>)>;
+  void collect(const Visit& visit) const;
+  const MetricTable& families() const { return table_; }
   const MetricFamily* find(std::string_view name) const;
-  std::uint64_t in_progress() const;
+  RequestBooks books() const;
+  const ServerInfo& described() const { return info_; }
   double oldest_waiting_seconds() const;
 
  private:
+  void finished(const RequestEnd& end);
   static std::vector<MetricSample> one(double value);
   std::vector<MetricSample> quantiles(const QuantileSketch& sketch) const;
   std::vector<MetricSample> efficiency() const;

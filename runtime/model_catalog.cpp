@@ -6,10 +6,16 @@ namespace troupe {
 
 const ModelCard* ModelCatalog::find(std::string_view name) const {
   if (cards_.size() == 1 && (name.empty() || name == "dummy" || name == "tgi")) return &cards_.front();
+  std::shared_ptr<const std::vector<std::string>> replaced = aliases_.get();
   for (const ModelCard& card : cards_) {
-    if (card.name == name || std::find(card.aliases.begin(), card.aliases.end(), name) != card.aliases.end()) return &card;
+    const std::vector<std::string>& aliases = replaced && &card == &cards_.front() ? *replaced : card.aliases;
+    if (card.name == name || std::find(aliases.begin(), aliases.end(), name) != aliases.end()) return &card;
   }
   return nullptr;
+}
+
+void ModelCatalog::set_aliases(std::vector<std::string> aliases) {
+  aliases_.set(std::make_shared<const std::vector<std::string>>(std::move(aliases)));
 }
 
 }  // namespace troupe

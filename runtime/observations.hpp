@@ -30,6 +30,11 @@ class Gauge {
  public:
   void set(double value) { value_.store(value, std::memory_order_relaxed); }
   void add(double n) { value_.fetch_add(n, std::memory_order_relaxed); }
+  void raise(double value) {  // to `value`, when it is below
+    double held = value_.load(std::memory_order_relaxed);
+    while (held < value && !value_.compare_exchange_weak(held, value, std::memory_order_relaxed)) {
+    }
+  }
   double value() const { return value_.load(std::memory_order_relaxed); }
 
  private:

@@ -68,6 +68,7 @@ struct Request {
   std::string tenant;                // a digest of the API key or empty; keys the prefix cache and the result cache
   std::string cache_salt;            // separates prefix caches further, when the client asks for it
   std::int32_t priority = 0;         // higher is served first
+  const char* route = "";            // where it came in: a literal, for the access log
   SteadyTime arrived{};              // when the first byte of the request had been read
   std::optional<SteadyTime> deadline;
 
@@ -76,7 +77,15 @@ struct Request {
 };
 
 enum class FinishReason : std::uint8_t { kStop, kLength };
-enum class CancelReason : std::uint8_t { kClientGone, kClientAsked, kDeadline, kWriteStall, kShutdown };
+enum class CancelReason : std::uint8_t {
+  kClientGone,
+  kClientAsked,
+  kDeadline,
+  kWriteStall,
+  kShutdown,
+  kShed,      // an operator made room for requests of a higher priority
+  kOperator,  // an operator ended the requests of its tenant
+};
 const char* name_of(FinishReason reason);  // "stop", "length": OpenAI's words
 const char* name_of(CancelReason reason);  // "client_gone"
 

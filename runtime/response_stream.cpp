@@ -4,6 +4,28 @@
 
 namespace troupe {
 
+namespace {
+
+Error error_of(CancelReason reason) {
+  switch (reason) {
+    case CancelReason::kDeadline:
+      return {ErrorCode::kDeadlineExceeded, "the request's deadline passed", "", 0};
+    case CancelReason::kShutdown:
+      return {ErrorCode::kShuttingDown, "the server is shutting down", "", 1};
+    case CancelReason::kShed:
+      return {ErrorCode::kShed, "the request was ended to make room for requests of a higher priority", "", 0};
+    case CancelReason::kOperator:
+      return {ErrorCode::kShed, "an operator of the server ended the requests of this key", "", 0};
+    case CancelReason::kClientGone:
+    case CancelReason::kClientAsked:
+    case CancelReason::kWriteStall:
+      break;
+  }
+  return {ErrorCode::kCancelled, "the request was cancelled", "", 0};
+}
+
+}  // namespace
+
 // Applies a change unless the stream has ended, then wakes the reader outside the lock.
 template <class Change>
 void ResponseStream::change(Change&& apply) {
@@ -56,9 +78,7 @@ void ResponseStream::fail(Error error) {
 void ResponseStream::cancelled(CancelReason reason) {
   change([&] {
     phase_ = StreamPhase::kCancelled;
-    error_ = reason == CancelReason::kDeadline   ? Error{ErrorCode::kDeadlineExceeded, "the request's deadline passed", "", 0}
-             : reason == CancelReason::kShutdown ? Error{ErrorCode::kShuttingDown, "the server is shutting down", "", 1}
-                                                 : Error{ErrorCode::kCancelled, "the request was cancelled", "", 0};
+    error_ = error_of(reason);
   });
 }
 

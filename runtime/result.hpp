@@ -30,6 +30,7 @@ enum class ErrorCode : std::uint8_t {
   kCancelled,              // the client left or asked for it
   kShuttingDown,           // draining
   kNotReady,               // loading, or a stage is stuck
+  kShed,                   // an operator ended it to make room, or ended all of its tenant
   kInternal,               // our fault
   kModelFile,              // the model file is broken or of a kind we do not know
   kConfiguration,          // a setting is wrong

@@ -7,7 +7,7 @@
 namespace troupe {
 namespace {
 
-// The reasons are measurements: the simulation of docs/decisions/0004 moved each by a factor of two both ways.
+// The reasons are measurements: the simulation of docs/decisions/0005 moved each by a factor of two both ways.
 constexpr double kNoise = 0.10;        // assumed relative deviation of one step: the weight of a measurement
 constexpr double kWalk = 0.004;        // relative random walk of a coefficient per step: a memory of some 250 steps
 constexpr double kGainSlow = 0.05;     // share of an error the gain takes over

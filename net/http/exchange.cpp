@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "net/http/admin.hpp"
 #include "net/http/head_rules.hpp"
 #include "net/schema/error_object.hpp"
 #include "net/schema/json_writer.hpp"
@@ -39,8 +40,8 @@ std::string request_id_of(const RequestHead& head, HttpContext& context) {
   return usable ? std::string(given) : new_request_id(context);
 }
 
-void add_cors(Answer& answer, const HttpContext& context) {
-  const std::string& origin = context.options.cors_origin;
+void add_cors(Answer& answer, const HttpLive& live) {
+  const std::string& origin = live.tuning.cors_origin;
   if (origin.empty()) return;
   answer.headers.emplace_back("Access-Control-Allow-Origin", origin);
   answer.headers.emplace_back("Access-Control-Expose-Headers", "x-request-id, retry-after");
@@ -86,6 +87,7 @@ struct Exchange::Reply {
 Exchange::Exchange(HttpContext& context, RequestHead head, SteadyTime arrived, std::function<void()> wake)
     : context_(context),
       head_(std::move(head)),
+      live_(context.live()),
       arrived_(arrived),
       wake_(std::move(wake)),
       request_id_(request_id_of(head_, context)) {}
@@ -105,9 +107,10 @@ Exchange::Next Exchange::on_head() {
 }
 
 std::optional<Answer> Exchange::answer_from_head() {
-  if (std::optional<Answer> refusal = refuse_head(head_, context_.options.limits)) return refusal;
+  if (std::optional<Answer> refusal = refuse_head(head_, live_->tuning.limits)) return refusal;
   std::string_view path = path_of(head_.target);
   match_ = find_route(path);
+  if (is_admin() && context_.options.admin.key.empty()) match_ = {};
   const Route* route = match_.route;
   if (head_.method == "OPTIONS") {
     Answer answer;
@@ -119,9 +122,13 @@ std::optional<Answer> Exchange::answer_from_head() {
     return answer;
   }
   if (route == nullptr || !route->is_open) {
-    std::optional<std::string> tenant = context_.keys.tenant_of(head_.find("Authorization"));
-    if (!tenant)
-      return error_answer({ErrorCode::kUnauthorized, "an API key is needed: Authorization: Bearer KEY", "", 0});
+    const ApiKeys& keys = is_admin() ? context_.admin_key : live_->keys;
+    std::optional<std::string> tenant = keys.tenant_of(head_.find("Authorization"));
+    if (!tenant) {
+      const char* what = is_admin() ? "the operator's key is needed: Authorization: Bearer KEY"
+                                    : "an API key is needed: Authorization: Bearer KEY";
+      return error_answer({ErrorCode::kUnauthorized, what, "", 0});
+    }
     tenant_ = std::move(*tenant);
   }
   if (route == nullptr) {
@@ -142,7 +149,7 @@ std::optional<Answer> Exchange::answer_from_head() {
     answer.headers.emplace_back("Upgrade", "websocket");
     return answer;
   }
-  return refuse_body(head_, context_.options.limits);
+  return refuse_body(head_, live_->tuning.limits);
 }
 
 void Exchange::on_body(std::string body) {
@@ -155,6 +162,8 @@ void Exchange::on_body(std::string body) {
       return start_tokenize(body);
     case HttpRoute::kDetokenize:
       return start_detokenize(body);
+    case HttpRoute::kAdmin:
+      return start_admin(body);
     case HttpRoute::kModels:
     case HttpRoute::kHealth:
     case HttpRoute::kReady:
@@ -196,6 +205,7 @@ Answer Exchange::answer_get() const {
     case HttpRoute::kTokenize:
     case HttpRoute::kDetokenize:
     case HttpRoute::kWebSocket:
+    case HttpRoute::kAdmin:
     case HttpRoute::kOther:
       break;
   }
@@ -236,10 +246,12 @@ void Exchange::start_generation(ApiKind kind, std::string_view body) {
   origin.catalog = &context_.catalog;
   origin.external_id = request_id_;
   origin.tenant = tenant_;
+  origin.route = match_.route->path;
   origin.arrived = arrived_;
   origin.cache = cache_policy();
   Result<ApiRequest> request = parse_request(kind, body, origin);
   if (!request) return refuse(request.error());
+  if (context_.metrics != nullptr) context_.metrics->request_choices.observe(request->sequences.size());
   generation_ = std::make_unique<Generation>(std::move(request).value(), context_.service, wake_);
   generation_->submit();
 }
@@ -270,6 +282,15 @@ void Exchange::start_detokenize(std::string_view body) {
     answer.body = detokenize_answer(*text);
     reply->set(std::move(answer));
   });
+}
+
+bool Exchange::is_admin() const { return match_.route != nullptr && match_.route->label == HttpRoute::kAdmin; }
+
+void Exchange::start_admin(std::string_view body) {
+  reply_ = std::make_shared<Reply>();
+  reply_->wake = wake_;
+  answer_admin(context_.options.admin, context_.metrics, match_.route->path, body,
+               [reply = reply_](Answer answer) { reply->set(std::move(answer)); });
 }
 
 Exchange::State Exchange::poll() {
@@ -303,7 +324,7 @@ Answer Exchange::take_answer() {
   } else {
     bool is_chat = match_.route->label == HttpRoute::kChatCompletions;
     generation_->set_format((is_chat ? "chatcmpl-" : "cmpl-") + context_.instance + hex(generation_->id()),
-                            context_.unix_time(), context_.options.guide_compat);
+                            context_.unix_time(), live_->tuning.guide_compat);
     if (generation_->poll() == Generation::State::kAnswered) {
       generation_->append_answer(answer.body);
     } else {
@@ -320,9 +341,25 @@ Answer Exchange::take_answer() {
 
 void Exchange::finish_answer(Answer& answer) const {
   answer.headers.emplace_back("x-request-id", request_id_);
-  add_cors(answer, context_);
+  if (!is_admin()) add_cors(answer, *live_);  // no page has business there
   if (head_.method == "HEAD") answer.kind = Answer::Body::kOmitted;
   count(context_, match_.route == nullptr ? HttpRoute::kOther : match_.route->label, answer);
+  if (answer.error && generation_ == nullptr && context_.options.access_log != nullptr) log_refusal(answer);
+}
+
+// Sequences are logged where they end; this one never was any.
+void Exchange::log_refusal(const Answer& answer) const {
+  AccessRecord record;
+  record.at = std::chrono::system_clock::now();
+  record.request_id = request_id_;
+  record.route = match_.route == nullptr ? "other" : match_.route->path;
+  record.tenant = tenant_label(tenant_);
+  record.outcome = "refused";
+  record.reason = name_of(*answer.error);
+  record.status = answer.status;
+  record.total = context_.clock() - arrived_;
+  record.stages[Stage::kReceive] = record.total;
+  context_.options.access_log->ended(std::move(record));
 }
 
 bool Exchange::append_events(std::string& out) {
@@ -343,7 +380,7 @@ Answer refuse_bytes(HttpContext& context, const Error& error, int status) {
   Answer answer = error_answer(error, status);
   answer.close = true;
   answer.headers.emplace_back("x-request-id", new_request_id(context));
-  add_cors(answer, context);
+  add_cors(answer, *context.live());
   count(context, HttpRoute::kOther, answer);
   return answer;
 }

@@ -53,11 +53,15 @@ class Exchange {
   void start_generation(ApiKind kind, std::string_view body);
   void start_tokenize(std::string_view body);
   void start_detokenize(std::string_view body);
+  bool is_admin() const;
+  void start_admin(std::string_view body);
   CachePolicy cache_policy() const;
   void finish_answer(Answer& answer) const;
+  void log_refusal(const Answer& answer) const;
 
   HttpContext& context_;
   const RequestHead head_;
+  const std::shared_ptr<const HttpLive> live_;
   const SteadyTime arrived_;
   const std::function<void()> wake_;
   const std::string request_id_;  // x-request-id: the client's or ours

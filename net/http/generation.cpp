@@ -137,8 +137,8 @@ bool Generation::append_events(std::string& out) {
 
 void Generation::fail(Error error) {
   if (!error_) error_ = std::move(error);
-  if (error_->code == ErrorCode::kQueueFull && error_->retry_after_s == 0)
-    error_->retry_after_s = service_.retry_after_s();
+  bool may_come_back = error_->code == ErrorCode::kQueueFull || error_->code == ErrorCode::kShed;
+  if (may_come_back && error_->retry_after_s == 0) error_->retry_after_s = service_.retry_after_s();
   cancel(CancelReason::kClientAsked);  // the others
 }
 

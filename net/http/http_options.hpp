@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "net/ws/ws_limits.hpp"
+#include "runtime/doors/access_log.hpp"
+#include "runtime/doors/admin_service.hpp"
 
 namespace troupe {
 
@@ -27,18 +29,34 @@ struct HttpLimits {
   std::uint32_t connections_max = 4096;              // beyond it a connection gets 503 at once
 };
 
-struct HttpOptions {
+// Reads the configuration anew and applies it, or only says what that would change. `done` is called once, from any
+// thread, with a JSON object of what changed; an error means that nothing did.
+using ReloadFunction = std::function<void(bool dry_run, std::function<void(Result<std::string>)> done)>;
+
+struct AdminOptions {
+  std::string key;                  // empty: there is nothing at /admin
+  AdminService* service = nullptr;  // outlives the server
+  ReloadFunction reload;
+};
+
+// What can be changed while the server runs. A request is answered by what was in force when its head had been read.
+struct HttpTuning {
+  std::vector<std::string> api_keys;  // none: everybody may ask
+  HttpLimits limits;
+  std::string cors_origin = "*";  // Access-Control-Allow-Origin; empty sends none
+  bool guide_compat = false;      // "text" at the top level of completions
+};
+
+struct HttpOptions : HttpTuning {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8080;  // 0: one that is free
   std::uint32_t io_threads = 1;
-  std::vector<std::string> api_keys;  // none: everybody may ask
-  HttpLimits limits;
   WsLimits ws_limits;
-  std::string cors_origin = "*";       // Access-Control-Allow-Origin; empty sends none
   std::string version;                 // of the program
-  bool guide_compat = false;           // "text" at the top level of completions
   std::string page;                    // HTML of GET /; empty: there is none
   std::function<std::string()> stats;  // JSON of GET /stats, from any thread; empty: there is none
+  AdminOptions admin;
+  AccessLog* access_log = nullptr;  // hears of requests that never reached the service; outlives the server
 };
 
 }  // namespace troupe

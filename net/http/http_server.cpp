@@ -122,7 +122,7 @@ void HttpServer::State::on_accept(const Failure& failed, tcp::socket socket) {
     return;
   }
   accept_failed = false;
-  if (count->count() >= context.options.limits.connections_max) {
+  if (count->count() >= context.live()->tuning.limits.connections_max) {
     turn_away(std::move(socket));
   } else {
     if (context.metrics != nullptr) context.metrics->connections_accepted.count();
@@ -166,7 +166,8 @@ void HttpServer::State::upgrade(tcp::socket socket, boost::beast::http::request_
   ws.request_id = "ws-" + context.instance + "-" + std::to_string(context.requests.fetch_add(1) + 1);
   ws.limits = context.options.ws_limits;
   // Pages that may use the HTTP API may use this one.
-  if (!context.options.cors_origin.empty()) ws.limits.allowed_origins.push_back(context.options.cors_origin);
+  const std::string origin = context.live()->tuning.cors_origin;
+  if (!origin.empty()) ws.limits.allowed_origins.push_back(origin);
   run_ws_session(boost::beast::tcp_stream(std::move(socket)), std::move(head), std::move(ws));
 }
 
@@ -220,6 +221,8 @@ void HttpServer::stop() {
   for (std::thread& thread : state_->threads) thread.join();
   state_->threads.clear();
 }
+
+void HttpServer::retune(HttpTuning tuning) { state_->context.retune(std::move(tuning)); }
 
 std::size_t HttpServer::connections() const { return state_->count->count(); }
 

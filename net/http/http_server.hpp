@@ -28,6 +28,9 @@ class HttpServer {
 
   void stop();  // cancels what still runs (kShutdown) and joins the threads; idempotent
 
+  // For requests whose head comes from now on. From any thread.
+  void retune(HttpTuning tuning);
+
   std::size_t connections() const;  // open ones, WebSockets included
 
  private:

@@ -55,6 +55,7 @@ HttpSession::HttpSession(Socket socket, HttpContext& context, ConnectionSet& con
     : socket_(std::move(socket)),
       executor_(socket_.get_executor()),
       context_(context),
+      live_(context.live()),
       connections_(connections),
       slot_(std::move(slot)),
       upgrade_(std::move(upgrade)),
@@ -88,8 +89,9 @@ void HttpSession::close_now() {
 
 void HttpSession::wait_for_request() {
   state_ = State::kIdle;
+  live_ = context_.live();
   if (context_.is_draining.load() && !is_first_) return close(CancelReason::kShutdown);
-  deadline_.set(is_first_ ? context_.options.limits.head_timeout : context_.options.limits.keep_alive);
+  deadline_.set(is_first_ ? live_->tuning.limits.head_timeout : live_->tuning.limits.keep_alive);
   if (buffer_.size() > 0) return read_head();
   watch();
 }
@@ -106,7 +108,7 @@ void HttpSession::on_readable(const Failure& failed) {
   if (state_ != State::kIdle && state_ != State::kAnswering) return;  // somebody else reads
   if (failed == asio::error::operation_aborted) return watch();
   if (failed) return on_client_gone();
-  const std::size_t bytes_max = context_.options.limits.pipelined_bytes_max;
+  const std::size_t bytes_max = live_->tuning.limits.pipelined_bytes_max;
   if (buffer_.size() >= bytes_max) return;  // until the answer is out
   Failure read_failed;
   std::size_t bytes = socket_.read_some(buffer_.prepare(std::min(bytes_max - buffer_.size(), kReadBytes)), read_failed);
@@ -131,10 +133,11 @@ void HttpSession::on_client_gone() {
 void HttpSession::read_head() {
   state_ = State::kHead;
   is_first_ = false;
+  live_ = context_.live();
   arrived_ = context_.clock();
-  deadline_.set(context_.options.limits.head_timeout);
+  deadline_.set(live_->tuning.limits.head_timeout);
   parser_.emplace();
-  parser_->header_limit(static_cast<std::uint32_t>(context_.options.limits.head_bytes_max));
+  parser_->header_limit(static_cast<std::uint32_t>(live_->tuning.limits.head_bytes_max));
   parser_->body_limit(boost::none);  // set when it is known that the body will be read
   http::async_read_header(socket_, buffer_, *parser_,
                           [self = shared_from_this()](const Failure& failed, std::size_t) { self->on_head(failed); });
@@ -142,7 +145,7 @@ void HttpSession::read_head() {
 
 void HttpSession::on_head(const Failure& failed) {
   if (state_ != State::kHead) return;  // its deadline has answered
-  const HttpLimits& limits = context_.options.limits;
+  const HttpLimits& limits = live_->tuning.limits;
   if (failed == http::error::header_limit || failed == http::error::buffer_overflow) {
     // Once the request line has been parsed the buffer starts behind it.
     if (parser_->get().target().empty() && has_long_target(buffer_, limits.target_bytes_max)) {
@@ -176,8 +179,8 @@ void HttpSession::on_head(const Failure& failed) {
 void HttpSession::begin_body() {
   state_ = State::kBody;
   body_bytes_ = 0;
-  deadline_.set(context_.options.limits.body_timeout);
-  parser_->body_limit(context_.options.limits.body_bytes_max);
+  deadline_.set(live_->tuning.limits.body_timeout);
+  parser_->body_limit(live_->tuning.limits.body_bytes_max);
   parser_->eager(false);  // one piece at a time, so that what framing costs is counted
   bool is_expected = exchange_->head().version == 11 && !exchange_->head().find("Expect").empty();
   if (!is_expected || buffer_.size() > 0 || parser_->is_done()) return read_body();
@@ -206,7 +209,7 @@ void HttpSession::read_body() {
 
 void HttpSession::on_body_part(const Failure& failed, std::size_t bytes) {
   if (state_ != State::kBody) return;
-  const HttpLimits& limits = context_.options.limits;
+  const HttpLimits& limits = live_->tuning.limits;
   body_bytes_ += bytes;
   if (failed == http::error::body_limit || body_bytes_ > wire_bytes_max(limits)) {
     return refuse(ErrorCode::kPayloadTooLarge, 413,
@@ -273,7 +276,7 @@ void HttpSession::advance() {
   else
     out_ += events_;
   if (is_last_ && is_chunked_) out_ += kLastChunk;
-  if (out_.empty() && !is_last_) return deadline_.set(context_.options.limits.sse_keep_alive);
+  if (out_.empty() && !is_last_) return deadline_.set(live_->tuning.limits.sse_keep_alive);
   write();
 }
 
@@ -287,7 +290,7 @@ void HttpSession::send(Answer answer) {
 
 void HttpSession::write() {
   is_writing_ = true;
-  deadline_.set(context_.options.limits.write_stall);
+  deadline_.set(live_->tuning.limits.write_stall);
   socket_.async_write_some(
       asio::buffer(out_.data() + written_, out_.size() - written_),
       [self = shared_from_this()](const Failure& failed, std::size_t bytes) { self->on_written(failed, bytes); });
@@ -321,7 +324,7 @@ void HttpSession::finish_exchange() {
 void HttpSession::linger() {
   if (state_ != State::kLingering) {
     state_ = State::kLingering;
-    deadline_.set(context_.options.limits.linger);
+    deadline_.set(live_->tuning.limits.linger);
     Failure ignored;
     socket_.shutdown(asio::socket_base::shutdown_send, ignored);
     buffer_.consume(buffer_.size());

@@ -69,6 +69,7 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   Socket socket_;
   const boost::asio::any_io_executor executor_;
   HttpContext& context_;
+  std::shared_ptr<const HttpLive> live_;  // of the request that is read or answered
   ConnectionSet& connections_;
   std::shared_ptr<void> slot_;
   UpgradeHandler upgrade_;

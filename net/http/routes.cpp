@@ -20,6 +20,15 @@ constexpr Route kRoutes[] = {
     {"/stats", HttpRoute::kStats, kGet, false},
     {"/", HttpRoute::kPage, kGet, true},
     {"/v1/ws", HttpRoute::kWebSocket, kGet, false},
+    {"/admin/v1/state", HttpRoute::kAdmin, kGet, false},
+    {"/admin/v1/drain", HttpRoute::kAdmin, kPost, false},
+    {"/admin/v1/undrain", HttpRoute::kAdmin, kPost, false},
+    {"/admin/v1/shed", HttpRoute::kAdmin, kPost, false},
+    {"/admin/v1/cancel_tenant", HttpRoute::kAdmin, kPost, false},
+    {"/admin/v1/clamp", HttpRoute::kAdmin, kPost, false},
+    {"/admin/v1/cache", HttpRoute::kAdmin, kPost, false},
+    {"/admin/v1/trim", HttpRoute::kAdmin, kPost, false},
+    {"/admin/v1/reload", HttpRoute::kAdmin, kPost, false},
 };
 constexpr Route kModelRoute = {"/v1/models/", HttpRoute::kModels, kGet, false};
 

@@ -103,6 +103,7 @@ Result<ApiRequest> parse_request(ApiKind kind, const boost::json::value& body, c
       sequence.tenant = origin.tenant;
       sequence.cache_salt = shared.cache_salt;
       sequence.priority = shared.priority;
+      sequence.route = origin.route;
       sequence.arrived = origin.arrived;
     }
   }

@@ -43,6 +43,7 @@ struct RequestOrigin {
   const ModelCatalog* catalog = nullptr;
   std::string external_id;
   std::string tenant;
+  const char* route = "";  // for the access log: a literal
   SteadyTime arrived{};
   CachePolicy cache = CachePolicy::kUse;
 };

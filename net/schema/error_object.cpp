@@ -43,6 +43,8 @@ int http_status_of(ErrorCode code) {
       return 503;
     case ErrorCode::kNotReady:
       return 503;
+    case ErrorCode::kShed:
+      return 503;
     case ErrorCode::kInternal:
       return 500;
     case ErrorCode::kModelFile:
@@ -79,6 +81,7 @@ const char* error_type_of(ErrorCode code) {
       return "cancelled_error";
     case ErrorCode::kShuttingDown:
     case ErrorCode::kNotReady:
+    case ErrorCode::kShed:
       return "overloaded_error";
     case ErrorCode::kInternal:
     case ErrorCode::kModelFile:
@@ -126,6 +129,8 @@ const char* error_code_of(ErrorCode code) {
       return "shutting_down";
     case ErrorCode::kNotReady:
       return "not_ready";
+    case ErrorCode::kShed:
+      return "shed";
     case ErrorCode::kInternal:
     case ErrorCode::kModelFile:
     case ErrorCode::kConfiguration:

@@ -30,12 +30,14 @@ void WsConversation::submit(const std::string& id, WsSubmit wanted) {
   origin.catalog = context_.catalog;
   origin.external_id = context_.request_id + "-" + std::to_string(++submitted_);
   origin.tenant = context_.tenant;
+  origin.route = "/v1/ws";
   origin.arrived = context_.clock();
   auto request = parse_request(wanted.kind, wanted.request, origin);
   if (!request.ok()) return reply_error(id, request.error());
   if (request->sequences.size() > context_.limits.choices_max - turns_.size()) {
     return reply_error(id, too_many(std::to_string(context_.limits.choices_max) + " choices"));
   }
+  if (context_.metrics != nullptr) context_.metrics->request_choices.observe(request->sequences.size());
   start(id, origin.external_id, std::move(request).value());
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// The models this server answers for. Filled once at start, read from any thread.
+// The models this server answers for. Filled once at start, read from any thread; only aliases may change.
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/doors/text_codec.hpp"
+#include "runtime/latest.hpp"
 
 namespace troupe {
 
@@ -32,8 +33,12 @@ class ModelCatalog {
   const ModelCard* find(std::string_view name) const;
   const std::vector<ModelCard>& cards() const { return cards_; }
 
+  // Instead of the aliases that the first card came with. From any thread.
+  void set_aliases(std::vector<std::string> aliases);
+
  private:
-  std::vector<ModelCard> cards_;
+  const std::vector<ModelCard> cards_;
+  Latest<std::vector<std::string>> aliases_;  // none: as the card says
 };
 
 }  // namespace troupe

@@ -54,6 +54,8 @@ ActorBench::~ActorBench() {
 }
 
 void ActorBench::start() {
+  env->status.result_cache_bytes = env->options.result_cache_bytes;
+  env->status.stall = env->options.stall;
   supervisor = spawn_supervisor(*system_, env);
   run();
 }

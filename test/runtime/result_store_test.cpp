@@ -178,3 +178,29 @@ TEST_CASE("result key of a greedy request does not depend on the seed the servic
   request.sampling.seed.reset();
   REQUIRE(key_of(request) == same);
 }
+
+TEST_CASE("D13: a smaller budget forgets the oldest answers, 0 all of them and keeps none") {
+  MemoryResultStore store(1 << 20, 1 << 18);
+  auto result = std::make_shared<StoredResult>();
+  result->text = std::string(1000, 'x');
+  auto key = [](std::uint8_t n) {
+    ResultKey made{};
+    made[0] = n;
+    return made;
+  };
+  for (std::uint8_t n = 0; n < 10; ++n) store.store(key(n), result);
+  std::size_t one = store.bytes_used() / 10;
+  store.set_bytes_max(3 * one, 3 * one);
+  CHECK(store.size() == 3);
+  CHECK(store.find(key(9)) != nullptr);
+  CHECK(store.find(key(6)) == nullptr);
+  store.set_bytes_max(0, 0);
+  CHECK(store.size() == 0);
+  store.store(key(1), result);
+  CHECK(store.bytes_used() == 0);
+  store.set_bytes_max(1 << 20, 1 << 18);
+  store.store(key(1), result);
+  CHECK(store.size() == 1);
+  store.clear();
+  CHECK(store.bytes_used() == 0);
+}

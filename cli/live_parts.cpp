@@ -1,0 +1,46 @@
+#include "cli/live_parts.hpp"
+
+#include "cli/log_sink.hpp"
+
+namespace troupe {
+
+HttpTuning http_tuning(const Settings& settings) {
+  HttpTuning tuning;
+  tuning.api_keys = settings.api_keys;
+  tuning.limits.body_bytes_max = settings.body_max.value;
+  tuning.limits.head_timeout = std::chrono::milliseconds(settings.head_timeout_ms);
+  tuning.limits.body_timeout = std::chrono::milliseconds(settings.body_timeout_ms);
+  tuning.limits.keep_alive = std::chrono::milliseconds(settings.keep_alive_ms);
+  tuning.limits.write_stall = std::chrono::milliseconds(settings.write_stall_ms);
+  tuning.limits.sse_keep_alive = std::chrono::milliseconds(settings.sse_keep_alive_ms);
+  tuning.limits.connections_max = settings.connections_max;
+  tuning.cors_origin = settings.cors_origin;
+  tuning.guide_compat = settings.guide_compat;
+  return tuning;
+}
+
+ServiceTuning service_tuning(const Settings& settings) {
+  return {settings.cache_enabled ? static_cast<std::size_t>(settings.cache_memory.value) : 0,
+          std::chrono::milliseconds(settings.stall_ms)};
+}
+
+Status AccessLogPart::prepare(const Settings& wanted) {
+  auto target = AccessLogFile::Target::open(wanted.access_log);
+  if (!target) return target.error();
+  target_.emplace(std::move(*target));
+  return {};
+}
+
+void AccessLogPart::apply(const Settings&) {
+  log_.use(std::move(*target_));
+  target_.reset();
+}
+
+void ServerPart::apply(const Settings& wanted) {
+  set_log_level(wanted.log_level);
+  server_.retune(http_tuning(wanted));
+  service_.retune(service_tuning(wanted));
+  catalog_.set_aliases(wanted.model_aliases);
+}
+
+}  // namespace troupe
