@@ -87,14 +87,15 @@ void append_failures(std::string& out, const RunStatistics& run) {
 }
 
 void append_phases(std::string& out, const RunStatistics& run) {
-  append(out, "\n  %-10s %9s %9s %9s %9s %13s %13s\n", "phase", "seconds", "sent", "served", "req/s", "prompt tok/s",
-         "output tok/s");
+  append(out, "\n  %-10s %9s %9s %9s %9s %9s %13s %13s\n", "phase", "seconds", "sent", "served", "failed", "req/s",
+         "prompt tok/s", "output tok/s");
   for (std::size_t i = 0; i < kLoadPhases; ++i) {
     const PhaseStatistics& phase = run.phases[i];
     if (phase.seconds <= 0.0) continue;
-    append(out, "  %-10s %9.2f %9llu %9llu %9.2f %13.1f %13.1f\n", name_of(static_cast<LoadPhase>(i)), phase.seconds,
-           Count{phase.sent}, Count{phase.served}, per_second(phase.served, phase.seconds),
-           per_second(phase.prompt_tokens, phase.seconds), per_second(phase.output_tokens, phase.seconds));
+    append(out, "  %-10s %9.2f %9llu %9llu %9llu %9.2f %13.1f %13.1f\n", name_of(static_cast<LoadPhase>(i)),
+           phase.seconds, Count{phase.sent}, Count{phase.served}, Count{phase.failed},
+           per_second(phase.served, phase.seconds), per_second(phase.prompt_tokens, phase.seconds),
+           per_second(phase.output_tokens, phase.seconds));
   }
 }
 

@@ -106,6 +106,7 @@ void RunStatistics::on_end(const RequestRecord& record, const ClientEnd& end) {
   bool is_failure = end.ending != ClientEnding::kDone && end.ending != ClientEnding::kRefused &&
                     end.ending != ClientEnding::kCancelled;
   if (is_failure) ++slice.failed;
+  if (is_failure || end.ending == ClientEnding::kRefused) ++phases[static_cast<std::size_t>(phase_)].failed;
   if (end.ending == ClientEnding::kDone) serve(record, end);
   if (!record.is_measured) return;
   ended_s_ = std::max(ended_s_, record.ended_s);

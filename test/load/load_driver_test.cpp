@@ -214,6 +214,7 @@ TEST_CASE("R194 what is not 200 is no success, and is counted by status and code
   CHECK(run.run.served == 3);
   CHECK(run.run.refused == 3);
   CHECK(run.run.failed == 3);
+  CHECK(run.run.phases[1].failed + run.run.phases[2].failed == 6);
   CHECK(run.run.end_to_end.count() == 3);  // quick failures do not make latencies look good
   CHECK(run.run.errors == std::map<std::string, std::uint64_t>{{"429 queue_full", 3}, {"500 internal_error", 3}});
   CHECK(run.run.refusal.count() == 3);
