@@ -9,9 +9,8 @@ std::string kind_of(const ClientEnd& end) {
   std::string kind;
   switch (end.ending) {
     case ClientEnding::kDone:
-      return "";
     case ClientEnding::kCancelled:
-      return "unfinished";
+      return "";
     case ClientEnding::kRefused:
     case ClientEnding::kHttpError:
       kind = std::to_string(end.status);

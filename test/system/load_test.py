@@ -126,6 +126,7 @@ connections = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 ramp = connections / 50
 with Server("--cache.enabled", "false", "--server.connections_max", str(connections + 100), "--server.keep_alive_ms", "3600000") as server:
     most, is_over = [0], threading.Event()
+    before = total(server.metrics(), "llm_http_connections_accepted_total")
 
     def watch():
         while not is_over.wait(0.2):
@@ -140,7 +141,7 @@ with Server("--cache.enabled", "false", "--server.connections_max", str(connecti
         is_over.set()
         watcher.join()
     sent, served, failed = (sum(phase[what] for phase in report["phases"]) for what in ("sent", "served", "failed"))
-    accepted = total(server.metrics(), "llm_http_connections_accepted_total")
+    accepted = total(server.metrics(), "llm_http_connections_accepted_total") - before
     expect(sent == served == connections and failed == 0, f"{connections} users ask once each: sent {sent}, served {served}, failed {failed}")
     expect(most[0] == accepted == connections, f"all at once: {most[0]:.0f} open at most, {accepted:.0f} accepted")
     print(f"{connections} connections: served {served}, open at once {most[0]:.0f}, accepted {accepted:.0f}")
