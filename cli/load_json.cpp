@@ -75,7 +75,7 @@ void append_phases(JsonWriter& json, const RunStatistics& run) {
   for (std::size_t i = 0; i < kLoadPhases; ++i) {
     const PhaseStatistics& phase = run.phases[i];
     json.begin_object().field("phase", name_of(static_cast<LoadPhase>(i))).field("seconds", phase.seconds);
-    json.field("sent", phase.sent).field("served", phase.served);
+    json.field("sent", phase.sent).field("served", phase.served).field("failed", phase.failed);
     json.field("prompt_tokens", phase.prompt_tokens).field("output_tokens", phase.output_tokens).end_object();
   }
   json.end_array();

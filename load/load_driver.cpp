@@ -157,7 +157,8 @@ void LoadDriver::on_end(std::uint32_t slot, SteadyTime now, const ClientEnd& end
   Flight& flight = flights_[slot];
   double now_s = seconds(now);
   watch_connection(now_s, end);
-  if (end.ending != ClientEnding::kDone) statistics_.on_failed_attempt(end, flight.is_measured);
+  bool has_failed = end.ending != ClientEnding::kDone && end.ending != ClientEnding::kCancelled;
+  if (has_failed) statistics_.on_failed_attempt(end, flight.is_measured);
   if (end.ending == ClientEnding::kRefused) {
     statistics_.on_refusal(now_s, now_s - flight.attempt_s, flight.is_measured);
     if (flight.attempts <= plan_.retries && !is_cancelling_) {

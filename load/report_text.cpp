@@ -80,21 +80,22 @@ void append_failures(std::string& out, const RunStatistics& run) {
   if (run.first_retries > 0)
     append(out, "  %.1f %% of %llu first retries succeeded\n", share(run.first_retries_served, run.first_retries),
            Count{run.first_retries});
-  if (run.unfinished > 0) append(out, "Unfinished: %llu\n", Count{run.unfinished});
+  if (run.unfinished > 0) append(out, "Unfinished: %llu, cancelled at the end; they are in no latency\n", Count{run.unfinished});
   if (run.errors.empty()) return;
   out += "Errors:\n";
   for (const auto& [kind, count] : run.errors) append(out, "  %8llu  %s\n", Count{count}, kind.c_str());
 }
 
 void append_phases(std::string& out, const RunStatistics& run) {
-  append(out, "\n  %-10s %9s %9s %9s %9s %13s %13s\n", "phase", "seconds", "sent", "served", "req/s", "prompt tok/s",
-         "output tok/s");
+  append(out, "\n  %-10s %9s %9s %9s %9s %9s %13s %13s\n", "phase", "seconds", "sent", "served", "failed", "req/s",
+         "prompt tok/s", "output tok/s");
   for (std::size_t i = 0; i < kLoadPhases; ++i) {
     const PhaseStatistics& phase = run.phases[i];
     if (phase.seconds <= 0.0) continue;
-    append(out, "  %-10s %9.2f %9llu %9llu %9.2f %13.1f %13.1f\n", name_of(static_cast<LoadPhase>(i)), phase.seconds,
-           Count{phase.sent}, Count{phase.served}, per_second(phase.served, phase.seconds),
-           per_second(phase.prompt_tokens, phase.seconds), per_second(phase.output_tokens, phase.seconds));
+    append(out, "  %-10s %9.2f %9llu %9llu %9llu %9.2f %13.1f %13.1f\n", name_of(static_cast<LoadPhase>(i)),
+           phase.seconds, Count{phase.sent}, Count{phase.served}, Count{phase.failed},
+           per_second(phase.served, phase.seconds), per_second(phase.prompt_tokens, phase.seconds),
+           per_second(phase.output_tokens, phase.seconds));
   }
 }
 

@@ -9,9 +9,8 @@ std::string kind_of(const ClientEnd& end) {
   std::string kind;
   switch (end.ending) {
     case ClientEnding::kDone:
-      return "";
     case ClientEnding::kCancelled:
-      return "unfinished";
+      return "";
     case ClientEnding::kRefused:
     case ClientEnding::kHttpError:
       kind = std::to_string(end.status);
@@ -106,6 +105,7 @@ void RunStatistics::on_end(const RequestRecord& record, const ClientEnd& end) {
   bool is_failure = end.ending != ClientEnding::kDone && end.ending != ClientEnding::kRefused &&
                     end.ending != ClientEnding::kCancelled;
   if (is_failure) ++slice.failed;
+  if (is_failure || end.ending == ClientEnding::kRefused) ++phases[static_cast<std::size_t>(phase_)].failed;
   if (end.ending == ClientEnding::kDone) serve(record, end);
   if (!record.is_measured) return;
   ended_s_ = std::max(ended_s_, record.ended_s);

@@ -23,6 +23,7 @@ struct PhaseStatistics {
   double seconds = 0.0;
   std::uint64_t sent = 0;
   std::uint64_t served = 0;
+  std::uint64_t failed = 0;  // refused in the end, too
   std::uint64_t prompt_tokens = 0;
   std::uint64_t output_tokens = 0;
 };

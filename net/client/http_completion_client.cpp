@@ -1,6 +1,7 @@
 #include "net/client/http_completion_client.hpp"
 
 #include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -184,6 +185,7 @@ void HttpCompletionClient::run(ClientListener& listener,
                                const std::function<std::optional<SteadyTime>(SteadyTime now)>& tick) {
   state_->listener = &listener;
   asio::io_context& io = state_->io;
+  auto work = asio::make_work_guard(io);  // between two answers there may be nothing to do
   asio::steady_timer timer(io);
   SteadyTime armed = SteadyTime::max();
   for (;;) {

@@ -1,4 +1,5 @@
 // Expected values are the textbook's: moments of the distributions, areas under the rate.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <vector>
@@ -24,7 +25,7 @@ Moments gaps_of(ArrivalProcess process, double cv, double rate, int count) {
     before = at;
   }
   double mean = sum / count;
-  return {mean, std::sqrt(squares / count - mean * mean) / mean};
+  return {mean, std::sqrt(std::max(0.0, squares / count - mean * mean)) / mean};
 }
 
 int arrivals_in(const RateProfile& profile, double begin_s, double end_s) {

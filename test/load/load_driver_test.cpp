@@ -67,7 +67,7 @@ ScriptedClient::Script stalls(double from_s, double to_s) {
 }  // namespace
 
 TEST_CASE("R196 a stall of the server is charged to everybody who would have asked meanwhile") {
-  Run open(open_loop(100.0, 10.0), stalls(4.0, 5.0));
+  Run open(open_loop(100.0, 10.0), stalls(3.995, 5.0));
   open.play();
   // 999 requests at 0.01, 0.02, ... 9.99 s; 100 of them in the stall wait 1.00, 0.99, ... 0.01 s more than 0.01 s.
   CHECK(open.run.requests == 999);
@@ -81,7 +81,7 @@ TEST_CASE("R196 a stall of the server is charged to everybody who would have ask
   CHECK(*slices[10].first_token.quantile(0.99) == Approx(0.010).epsilon(0.01));
 
   // The same server asked by one user in a closed loop: a single request notices, p99 knows nothing.
-  Run closed(closed_loop(1, 10.0), stalls(4.0, 5.0));
+  Run closed(closed_loop(1, 10.0), stalls(3.995, 5.0));
   closed.play();
   CHECK(*closed.run.first_token.quantile(0.99) == Approx(0.010).epsilon(0.01));
 }
@@ -96,21 +96,21 @@ TEST_CASE("R196 the generator's own lateness is charged and reported") {
 }
 
 TEST_CASE("an open loop does not wait for answers, a closed one does") {
-  auto slow = [](double, const ClientRequest&) { return ScriptedAnswer{{1.0}, 2.0}; };
+  auto slow = [](double, const ClientRequest&) { return ScriptedAnswer{{1.0}, 1.95}; };
   Run open(open_loop(10.0, 5.0), slow);
   open.play();
   CHECK(open.client.sent.size() == 49);
   CHECK(open.client.in_flight_most == 20);
   CHECK(open.client.sent[30].at_s == Approx(3.1));
 
-  LoadPlan plan = closed_loop(4, 10.0);
+  LoadPlan plan = closed_loop(4, 9.5);
   plan.think_s = 0.5;
   Run closed(plan, slow);
   closed.play();
   CHECK(closed.client.in_flight_most == 4);
-  CHECK(closed.client.sent.size() == 16);  // each user at 0, 2.5, 5 and 7.5 s; 10 s is the end
-  CHECK(closed.client.sent[4].at_s == Approx(2.5));
-  CHECK(closed.run.end_to_end.mean() == Approx(2.0));  // thinking is not latency
+  CHECK(closed.client.sent.size() == 16);  // each user at 0, 2.45, 4.9 and 7.35 s, before the end at 9.5 s
+  CHECK(closed.client.sent[4].at_s == Approx(2.45));
+  CHECK(closed.run.end_to_end.mean() == Approx(1.95));  // thinking is not latency
 }
 
 TEST_CASE("latencies, tokens and gaps are those of the script") {
@@ -214,6 +214,7 @@ TEST_CASE("R194 what is not 200 is no success, and is counted by status and code
   CHECK(run.run.served == 3);
   CHECK(run.run.refused == 3);
   CHECK(run.run.failed == 3);
+  CHECK(run.run.phases[1].failed + run.run.phases[2].failed == 6);
   CHECK(run.run.end_to_end.count() == 3);  // quick failures do not make latencies look good
   CHECK(run.run.errors == std::map<std::string, std::uint64_t>{{"429 queue_full", 3}, {"500 internal_error", 3}});
   CHECK(run.run.refusal.count() == 3);
@@ -224,10 +225,11 @@ TEST_CASE("Retry-After is obeyed, and the wait is part of the latency") {
   LoadPlan plan = open_loop(1.0, 3.0);
   plan.retries = 2;
   std::map<std::string, int> seen;
+  std::string first;
   Run run(plan, [&](double, const ClientRequest& request) {
     // The request at 1 s succeeds at its second attempt, the one at 2 s never does.
-    int attempt = ++seen[request.prompt];
-    return seen.size() == 1 && attempt == 2 ? quick() : refusal(5.0);
+    if (first.empty()) first = request.prompt;
+    return ++seen[request.prompt] == 2 && request.prompt == first ? quick() : refusal(5.0);
   });
   run.play();
   REQUIRE(run.client.sent.size() == 5);
@@ -323,12 +325,12 @@ TEST_CASE("a stop ends the run early, retries that wait are final") {
 
 TEST_CASE("a server that went away ends the run") {
   Run run(open_loop(100.0, 1'000.0), [](double now_s, const ClientRequest&) -> ScriptedAnswer {
-    if (now_s < 10.0) return quick();
+    if (now_s < 10.005) return quick();
     return {{}, 0.001, {ClientEnding::kConnect, 0, "Connection refused", false, 0, 0, {}}};
   });
   CHECK(run.play() == Approx(15.0).margin(0.1));
   CHECK(run.driver.is_server_gone());
-  CHECK(run.run.served == 999);
+  CHECK(run.run.served == 1'000);
   CHECK(run.run.errors.at("cannot connect: Connection refused") == run.run.failed);
 }
 
