@@ -80,7 +80,8 @@ void append_failures(std::string& out, const RunStatistics& run) {
   if (run.first_retries > 0)
     append(out, "  %.1f %% of %llu first retries succeeded\n", share(run.first_retries_served, run.first_retries),
            Count{run.first_retries});
-  if (run.unfinished > 0) append(out, "Unfinished: %llu, cancelled at the end; they are in no latency\n", Count{run.unfinished});
+  if (run.unfinished > 0)
+    append(out, "Unfinished: %llu, cancelled at the end; they are in no latency\n", Count{run.unfinished});
   if (run.errors.empty()) return;
   out += "Errors:\n";
   for (const auto& [kind, count] : run.errors) append(out, "  %8llu  %s\n", Count{count}, kind.c_str());

@@ -13,7 +13,7 @@ constexpr double kPlotWidth = kWidth - kLeft - kRight, kPlotHeight = kHeight - k
 
 std::string number(double value) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
+  std::snprintf(text, sizeof text, value >= 100.0 ? "%.0f" : "%.3g", value);
   return text;
 }
 
@@ -23,9 +23,9 @@ std::string at(double value) {  // a coordinate
   return text;
 }
 
-// 1, 2 or 5 times a power of ten, so that about four ticks fit below `max`.
-double tick_step(double max) {
-  double raw = max / 4.0;
+// 1, 2 or 5 times a power of ten, so that at most so many ticks fit below `max`.
+double tick_step(double max, double ticks) {
+  double raw = max / ticks;
   double power = std::pow(10.0, std::floor(std::log10(raw)));
   double factor = raw / power;
   return power * (factor <= 1.0 ? 1.0 : factor <= 2.0 ? 2.0 : factor <= 5.0 ? 5.0 : 10.0);
@@ -51,7 +51,7 @@ double y_of(double share) { return kTop + (1.0 - share) * kPlotHeight; }
 
 std::string horizontal_grid(double max, const std::string& unit) {
   std::string out;
-  double step = tick_step(max);
+  double step = tick_step(max, 4.0);
   for (double tick = 0.0; tick <= max * 1.0001; tick += step)
     out += line(kLeft, y_of(tick / max), kWidth - kRight, y_of(tick / max)) +
            text_at(kLeft - 6, y_of(tick / max) + 4, "end", number(tick));
@@ -137,7 +137,7 @@ std::string draw_lines(LinePlot plot) {
   max = max > 0.0 ? max * 1.05 : 1.0;
   out += horizontal_grid(max, plot.unit);
   double end_s = static_cast<double>(slices) * plot.slice_s;
-  double step = tick_step(end_s);
+  double step = tick_step(end_s, 10.0);
   for (double tick = 0.0; tick <= end_s * 1.0001; tick += step)
     out += text_at(x_of(tick / end_s), kHeight - kBottom + 16, "middle", number(tick));
   out += text_at(kWidth - kRight, kHeight - 4, "end", "seconds of the run");
@@ -155,7 +155,7 @@ std::string draw_distribution(const std::string& title, std::span<const LatencyS
     most = std::max(most, bin.count);
   }
   if (all == 0) return out + text_at(kWidth / 2, kHeight / 2, "middle", "nothing to show") + "</svg>\n";
-  out += horizontal_grid(1.0, "");
+  out += horizontal_grid(100.0, "%");
   out += text_at(kWidth - kRight, 16, "end",
                  "line: share at or below; bars: share of each bin, the largest " +
                      number(100.0 * static_cast<double>(most) / static_cast<double>(all)) + " %");
