@@ -50,7 +50,8 @@ struct Counted {
   std::uint64_t TimeSlice::*count;
 };
 
-std::string rate_plot(const Timeline& timeline, std::string title, std::string unit, std::vector<Counted> counts) {
+std::string rate_plot(const Timeline& timeline, std::string title, std::string unit,
+                      const std::vector<Counted>& counts) {
   LinePlot plot{std::move(title), std::move(unit), timeline.slice_s(), {}, false};
   for (const Counted& counted : counts) {
     plot.lines.push_back(line_of(timeline, counted.label, [&](const TimeSlice& slice) {

@@ -77,7 +77,8 @@ std::string path_of(const PlotLine& one, double max, std::size_t slices) {
     }
     double x = x_of((static_cast<double>(i) + 0.5) / static_cast<double>(slices));
     std::string point = at(x) + " " + at(y_of(*one.y[i] / max));
-    d += is_down ? "L" + point : "M" + point + "L" + point;
+    if (!is_down) d.append("M").append(point);
+    d.append("L").append(point);
     is_down = true;
   }
   return d;
