@@ -221,7 +221,7 @@ class BatcherLogic final : public ActorLogic {
   std::unordered_map<RequestId, caf::actor> clients_;
   std::unordered_map<caf::actor_id, RequestId> by_actor_;
   std::optional<SteadyTime> window_ends_;  // a timer is under way
-  SchedulerCounts published_;  // what the metrics have seen
+  SchedulerCounts published_;              // what the metrics have seen
   Goodput goodput_;
   std::uint64_t refused_ = 0;
   bool draining_ = false;

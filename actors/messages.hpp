@@ -106,6 +106,7 @@ struct ExecutorIs {  // supervisor -> batcher; the one before is dead
 // ---- timers, each an actor's own
 struct WindowTick {};
 struct DeadlineTick {};
+struct WatchTick {};
 
 // ---- service -> supervisor
 struct Drain {  // the promise is kept once no request is live
@@ -167,6 +168,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::RunnerBroke)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::ExecutorIs)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::WindowTick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::DeadlineTick)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::WatchTick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Drain)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::BeginDrain)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::CancelAll)

@@ -53,7 +53,9 @@ class RequestLogic final : public ActorLogic {
         [this](Refused& message) { refused(message); },
         [this](SequenceNews& message) { news(message); },
         [this](Wiring& message) { rewired(std::move(message)); },
-        [this](const Cancel& message) { cancel_asked_ = message.asked.value_or(env_->now()), cancelled(message.reason); },
+        [this](const Cancel& message) {
+          cancel_asked_ = message.asked.value_or(env_->now()), cancelled(message.reason);
+        },
         [this](GiveUp& message) { fail(std::move(message.error)); },
     };
   }

@@ -71,7 +71,7 @@ Result<SequenceRequest> sequence_request(const Request& request, std::vector<Tok
   sequence.min_tokens = request.stop.min_tokens;
   sequence.stop_tokens = stop_tokens(request.stop, model);
   sequence.cache_key = cache_key(request);
-  sequence.tenant = request.tenant;
+  sequence.tenant = request.tenant.empty() ? request.user : request.tenant;
   sequence.priority = request.priority;
   sequence.arrived = request.arrived;
   sequence.deadline = request.deadline;

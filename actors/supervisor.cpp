@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "actors/batcher_actor.hpp"
 #include "actors/cache_actor.hpp"
@@ -25,6 +26,7 @@
 namespace troupe {
 namespace {
 
+constexpr int kHungAfterStalls = 3;  // of health.stall_ms: /ready says so after one; a long step is no hang
 constexpr std::chrono::seconds kTrimLimit{5};  // for a stage to drop what it keeps
 
 class Supervisor final : public ActorLogic {
@@ -43,6 +45,7 @@ class Supervisor final : public ActorLogic {
     return {
         [this](const Hello& message) { return hello(message); },
         [this](const DeadlineTick&) { deadline_tick(); },
+        [this](const WatchTick&) { watch_tick(); },
         [this](Drain& message) { drain(message); },
         [this](const CancelAll& message) { cancel_all(message.reason); },
         [this](const Stop&) { stop(); },
@@ -92,6 +95,7 @@ class Supervisor final : public ActorLogic {
 
   void batcher_died() {
     if (!may_restart(batcher_deaths_)) return give_up(ProgressStage::kBatcher);
+    env_->progress.reset(ProgressStage::kBatcher, env_->now());
     end(executor_);
     start_batcher();
     start_executor();
@@ -102,6 +106,26 @@ class Supervisor final : public ActorLogic {
     if (!cache_deaths_.died(env_->now())) return give_up(ProgressStage::kCache);
     start_cache();
     tell_wiring();
+  }
+
+  // ---- hangs
+  // While requests are live somebody looks whether the stages get on; on an idle server nothing is pending.
+  void watch() {
+    if (std::exchange(is_watching_, true)) return;
+    self_->delayed_send(self_, env_->status.stall.load(), WatchTick{});
+  }
+
+  // Executor and batcher have threads of their own, so they can be left to their fate: what they say later is not heard.
+  // The text workers and the cache share theirs with others; /ready names them.
+  void watch_tick() {
+    is_watching_ = false;
+    if (requests_.empty() || has_failed()) return;
+    if (auto stuck = env_->progress.stuck(env_->now(), kHungAfterStalls * env_->status.stall.load())) {
+      log(LogLevel::kError, "actors", std::string("the ") + name_of(stuck->stage) + " hangs");
+      if (stuck->stage == ProgressStage::kExecutor) end(executor_), executor_died();
+      if (stuck->stage == ProgressStage::kBatcher) end(batcher_), batcher_died();
+    }
+    watch();
   }
 
   bool may_restart(RestartLimit& limit) {
@@ -145,6 +169,7 @@ class Supervisor final : public ActorLogic {
       deadlines_.add(request.id(), *message.deadline);
       set_timer();
     }
+    watch();
     return {epoch_, batcher_, cache_};
   }
 
@@ -279,6 +304,7 @@ class Supervisor final : public ActorLogic {
   DeadlineTable deadlines_;                           // of them
   std::optional<SteadyTime> timer_;
 
+  bool is_watching_ = false;
   bool draining_ = false;
   std::optional<CancelReason> cancelling_;
   std::vector<std::shared_ptr<std::promise<void>>> waiting_for_empty_;

@@ -15,8 +15,7 @@ SchedulerLimits scheduler_limits(const Settings& settings, std::uint32_t context
 
 BatchWindowOptions window_options(const Settings& settings) {
   BatchWindowOptions options;
-  options.mode =
-      settings.batching_mode == "fixed" ? BatchWindowOptions::Mode::kFixed : BatchWindowOptions::Mode::kAuto;
+  options.mode = settings.batching_mode == "fixed" ? BatchWindowOptions::Mode::kFixed : BatchWindowOptions::Mode::kAuto;
   options.window_max_ms = settings.window_us / 1000.0;
   options.prefill_chunk_max = settings.prefill_chunk_max;
   return options;

@@ -47,6 +47,7 @@ struct SimulateArguments {
   std::uint64_t seed = 1;
   std::vector<std::string> compare;  // "512/32"
   std::string html;
+  std::string write_trace;
   std::optional<std::uint64_t> explore;  // the first seed
   std::uint64_t seeds = 1;
   bool is_configured = false;  // a file says what the batcher is; else the machine's own

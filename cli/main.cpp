@@ -86,9 +86,9 @@ int run(int argc, char** argv) {
                        [&](const CLI::App* command) { return command->get_name() == name; });
   };
   if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1]))
-    return report({ErrorCode::kConfiguration,
-                   "unknown command \"" + std::string(argv[1]) +
-                       "\" (serve, generate, check, load, simulate or doctor)", "", 0});
+    return report(
+        {ErrorCode::kConfiguration,
+         "unknown command \"" + std::string(argv[1]) + "\" (serve, generate, check, load, simulate or doctor)", "", 0});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -23,12 +23,12 @@ int explore_seeds(const SimulateArguments& arguments) {
     Exploration one = explore(first + i);
     events += one.events;
     if (one.broken) {
-      std::printf("seed %llu: %s\nreplay: troupe simulate --explore %llu\n",
-                  static_cast<unsigned long long>(first + i), one.broken->c_str(),
-                  static_cast<unsigned long long>(first + i));
+      std::printf("seed %llu: %s\nreplay: troupe simulate --explore %llu\n", static_cast<unsigned long long>(first + i),
+                  one.broken->c_str(), static_cast<unsigned long long>(first + i));
       return kExitFailed;
     }
-    if (arguments.seeds == 1) std::printf("schedule hash %016llx\n", static_cast<unsigned long long>(one.schedule_hash));
+    if (arguments.seeds == 1)
+      std::printf("schedule hash %016llx\n", static_cast<unsigned long long>(one.schedule_hash));
     if ((i + 1) % 10'000 == 0)
       std::fprintf(stderr, "%llu of %llu seeds\n", static_cast<unsigned long long>(i + 1),
                    static_cast<unsigned long long>(arguments.seeds));
@@ -51,6 +51,18 @@ Result<Trace> trace_of(const SimulateArguments& arguments, const StepCost& cost)
     return wrong("unknown --scenario \"" + arguments.scenario + "\"; there are" + names);
   }
   return make_trace(*scenario, cost, arguments.requests, arguments.seed);
+}
+
+// To be played against a server: troupe load --trace FILE.
+Status write_trace(const std::string& path, const Trace& trace) {
+  std::ofstream out(path);
+  out << "arrival_ms,prompt_tokens,output_tokens,tenant\n";
+  for (const TraceRow& row : trace.rows) {
+    out << row.arrival_s * 1000 << ',' << row.prompt_tokens << ',' << row.output_tokens << ','
+        << trace.tenants[row.tenant] << '\n';
+  }
+  if (!out.flush()) return wrong("cannot write --write-trace \"" + path + "\"");
+  return {};
 }
 
 // "512/32": a step's prompt positions and sequences, fixed.
@@ -77,6 +89,11 @@ int simulate_command(const LoadedSettings& loaded, const SimulateArguments& argu
   if (cost == nullptr) return report(wrong("unknown --cost \"" + arguments.cost + "\" (cpu135, cpu1b or h100)"));
   auto trace = trace_of(arguments, *cost);
   if (!trace) return report(trace.error());
+
+  if (!arguments.write_trace.empty()) {
+    Status written = write_trace(arguments.write_trace, *trace);
+    return written ? kExitDone : report(written.error());
+  }
 
   SimulationOptions options;
   options.cost = cost;
@@ -119,8 +136,12 @@ void add_simulate_flags(CLI::App& command, SimulateArguments& arguments) {
   command.add_option("--compare", arguments.compare, "fixed settings beside it, TOKENS/SEQUENCES, e.g. 512/32,64/16")
       ->delimiter(',');
   command.add_option("--html", arguments.html, "write a page with the table and pictures");
+  command.add_option("--write-trace", arguments.write_trace,
+                     "only write the requests to a file, for `troupe load --trace`");
   command.add_option("--explore", arguments.explore, "look for broken contracts from this seed on");
-  command.add_option("--seeds", arguments.seeds, "so many seeds")->check(CLI::Range(1, 1'000'000'000))->capture_default_str();
+  command.add_option("--seeds", arguments.seeds, "so many seeds")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->capture_default_str();
   command.footer(
       "examples:\n"
       "  troupe simulate --scenario day --compare 512/32,64/16      a day's load, beside two fixed settings\n"

@@ -111,7 +111,8 @@ Status set_from_file(const Knob& knob, const TomlEntry& entry, Settings& setting
   if (auto* text = std::get_if<std::string>(&entry.value); text && is_bytes)
     return at(set_from_text(knob, *text, settings));
   auto* number = std::get_if<std::int64_t>(&entry.value);
-  if (!number) return wrong_type(is_bytes ? "a number of bytes or a quantity" : is_real ? "a number" : "a whole number");
+  if (!number)
+    return wrong_type(is_bytes ? "a number of bytes or a quantity" : is_real ? "a number" : "a whole number");
   if (*number < 0) return config_error(where + knob.path + " is " + std::to_string(*number) + range_text(knob));
   return at(set_from_text(knob, std::to_string(*number), settings));
 }

@@ -6,16 +6,17 @@
 namespace troupe {
 namespace {
 
-constexpr double kMemory = 10;          // of the arrival rates, in allowances of a short prompt
+constexpr double kMemory = 10;  // of the arrival rates, in allowances of a short prompt
 constexpr double kTypicalRate = 0.05;
 constexpr double kDoubtRate = 0.15;     // an integral on the share that missed
-constexpr double kAllowedLate = 0.03;   // of admitted first tokens
+constexpr double kAllowedLate = 0.008;  // of admitted first tokens
 constexpr double kDoubtFade = 0.003;    // per refusal: it teaches nothing, so doubt must fade by itself, or a class
                                         // refused once would be refused for ever
 constexpr double kMattered = 0.25;      // a guess of 30 ms that took 60 of an allowed 500 is no error
 constexpr int kOvertakingRounds = 3;    // of a fixed point
 constexpr double kOvertakingMax = 4;    // in times of the wait without it
 constexpr double kJitter = 0.2;
+constexpr double kShareKept = 1.5;  // what a class did not use of its share is kept for so many typical prompts
 
 }  // namespace
 
@@ -43,13 +44,22 @@ double Admission::predict_ms(const LoadView& load, double prompt, const Ahead& a
   return wait;
 }
 
-bool Admission::admits(const LoadView& load, double prompt, const Ahead& ahead, double predicted_ms,
-                       double left_ms) const {
+bool Admission::admits(const LoadView& load, double prompt, const Ahead& ahead, double predicted_ms, double left_ms) {
   if (!window_.slo().promises_first_token()) return true;
-  if (predicted_ms * doubt_[class_of(prompt)] <= left_ms) return true;
+  double rate = window_.prompt_rate(load, prompt);
+  for (int k = 0; k < kPromptClasses; ++k) {
+    share_[k] = std::min(share_[k] + kClassShare * rate * unshared_ms_, kShareKept * typical_[k]);
+  }
+  unshared_ms_ = 0;
+  int own = class_of(prompt);
+  if (predicted_ms * doubt_[own] <= left_ms) {
+    share_[own] = std::max(share_[own] - prompt, 0.0);
+    return true;
+  }
   bool has_place = load.running + ahead.sequences < window_.sequences_limit(load);
-  double own_rate = kClassShare * window_.prompt_rate(load, prompt);
-  return has_place && (ahead.class_tokens + prompt) / own_rate <= left_ms;
+  if (!has_place || share_[own] < std::min(prompt, kShareKept * typical_[own])) return false;
+  share_[own] = 0;
+  return true;
 }
 
 std::uint32_t Admission::retry_after_s(double prompt, double predicted_ms, double left_ms, std::uint64_t salt) const {
@@ -67,6 +77,7 @@ void Admission::observe_arrival(double prompt, double gap_ms) {
   double memory = kMemory * window_.slo().first_token_base_ms();
   double keep = std::exp(-std::max(gap_ms, 0.0) / memory);
   for (double& rate : arriving_) rate *= keep;
+  unshared_ms_ += std::max(gap_ms, 0.0);
   int k = class_of(prompt);
   arriving_[k] += prompt / memory;
   typical_[k] += kTypicalRate * (prompt - typical_[k]);

@@ -15,9 +15,9 @@ class Admission {
   // From now to the first token of a prompt with `prompt` positions to compute.
   double predict_ms(const LoadView& load, double prompt, const Ahead& ahead) const;
 
-  // Whether that is in time when `left_ms` are left. A class of long prompts is never shut out: it keeps kClassShare of
-  // the prefill capacity for itself, and one that fits into that is admitted.
-  bool admits(const LoadView& load, double prompt, const Ahead& ahead, double predicted_ms, double left_ms) const;
+  // Whether that is in time when `left_ms` are left. A class of long prompts is never shut out: as long as less of it was
+  // admitted than kClassShare of the prefill capacity, one more is, late or not.
+  bool admits(const LoadView& load, double prompt, const Ahead& ahead, double predicted_ms, double left_ms);
 
   // When a refused client is likely to be admitted; in [1, 30] s, spread by `salt` so that they do not return together.
   std::uint32_t retry_after_s(double prompt, double predicted_ms, double left_ms, std::uint64_t salt) const;
@@ -40,6 +40,8 @@ class Admission {
   std::array<double, kPromptClasses> doubt_{1, 1, 1, 1};
   std::array<double, kPromptClasses> arriving_{};  // prompt positions per ms
   std::array<double, kPromptClasses> typical_{80, 250, 1000, 3000};
+  std::array<double, kPromptClasses> share_{};  // prompt positions each class may still be admitted with
+  double unshared_ms_ = 0;                      // since the shares grew last
 };
 
 }  // namespace troupe

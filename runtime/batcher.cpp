@@ -148,10 +148,10 @@ std::optional<BatchClose> Batcher::may_start(SteadyTime now) {
   double held_ms = ms_between(*counts.oldest_waiting, now);
   double since_ms = last_arrival_ ? ms_between(*last_arrival_, now) : held_ms;
   double hold_ms = window_.hold_ms(counts.waiting, tokens, since_ms, held_ms);
-  if (!(hold_ms > 0)) return held_ms >= window_.options().window_max_ms && held_ms > 0 &&
-                                     window_.options().window_max_ms > 0
-                                 ? BatchClose::kWindow
-                                 : BatchClose::kIdle;
+  if (!(hold_ms > 0))
+    return held_ms >= window_.options().window_max_ms && held_ms > 0 && window_.options().window_max_ms > 0
+               ? BatchClose::kWindow
+               : BatchClose::kIdle;
   // In danger is who would have less time for the work than is spent on waiting.
   SteadyTime end = now + duration_of(hold_ms);
   if (auto due = scheduler_.first_due(); due && *due < end + (end - now)) return BatchClose::kDeadline;

@@ -67,6 +67,7 @@ struct Request {
   CachePolicy cache = CachePolicy::kUse;
   std::string tenant;                // a digest of the API key or empty; keys the prefix cache and the result cache
   std::string cache_salt;            // separates prefix caches further, when the client asks for it
+  std::string user;                  // whom the client says it asks for: turns are shared among them without keys
   std::int32_t priority = 0;         // higher is served first
   const char* route = "";            // where it came in: a literal, for the access log
   SteadyTime arrived{};              // when the first byte of the request had been read

@@ -101,8 +101,8 @@ Sequence* Scheduler::State::find(RequestId id, std::uint64_t step) const {
   return found != sequences.end() && step >= found->second->first_step ? found->second.get() : nullptr;
 }
 
-// The queue is bounded in sequences and in tokens. A tenant that has less than its equal share of it is let in beyond: who
-// fills the queue does not shut the others out. So its bound is twice what the limits say.
+// The queue is bounded in sequences and in tokens. A tenant that has less than its equal share of it is let in beyond:
+// who fills the queue does not shut the others out. So its bound is twice what the limits say.
 Status Scheduler::State::has_room(const std::string& tenant, std::size_t tokens) const {
   if (waiting.is_empty()) return {};  // alone in the queue a prompt is never too long for it
   const Tenant* known = tenants.find(tenant);

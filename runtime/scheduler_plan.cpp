@@ -155,8 +155,8 @@ bool Scheduler::State::is_hopeless(Draft& draft, Sequence& sequence) {
   SteadyTime earliest = draft.now + least;
   if (sequence.request.deadline && *sequence.request.deadline < earliest) {
     fail(sequence, ErrorCode::kDeadlineExceeded,
-         "the request's deadline cannot be met any more: its prompt alone would take longer, in stage queue",
-         draft.now, draft.events);
+         "the request's deadline cannot be met any more: its prompt alone would take longer, in stage queue", draft.now,
+         draft.events);
     return true;
   }
   if (!limits.postpones_late || sequence.was_postponed || sequence.request.due >= earliest) return false;

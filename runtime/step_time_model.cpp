@@ -19,8 +19,8 @@ constexpr double kOutlier = 0.5;       // errors count no more than this: a stal
 constexpr double kSpreadSigmas = 3.3;  // one step in two thousand lands above
 constexpr double kSpreadRate = 0.02;
 constexpr double kErrorRate = 0.05;
-constexpr double kLeastMs = 1e-6;      // times are never negative
-constexpr double kScaleMax = 1e4;      // how wrong the prior may be
+constexpr double kLeastMs = 1e-6;  // times are never negative
+constexpr double kScaleMax = 1e4;  // how wrong the prior may be
 
 }  // namespace
 

@@ -17,8 +17,9 @@ class Game {
  public:
   explicit Game(std::uint64_t seed)
       : random_(seed),
-        server_(draw_options(), [this](const StepShape& shape, double) { return step_ms(shape); },
-                [this](const SimulatedServer::Seen& seen) { see(seen); }) {}
+        server_(
+            draw_options(), [this](const StepShape& shape, double) { return step_ms(shape); },
+            [this](const SimulatedServer::Seen& seen) { see(seen); }) {}
 
   Exploration play() {
     double now_ms = 0, next_arrival_ms = 0;

@@ -42,7 +42,8 @@ std::vector<Scenario> all_scenarios() {
   all.push_back(make("gamma_cv4", {{0.6, kMixed, 1}}, 4));
   all.push_back(make("step", rise_and_fall(kMixed)));
   all.push_back(make("diurnal", diurnal(60)));
-  all.push_back(make("onoff", repeated({{1.7, kMixed, 1}, {0.25, kMixed, 1}, {0.25, kMixed, 1}, {0.25, kMixed, 1}}, 15)));
+  all.push_back(
+      make("onoff", repeated({{1.7, kMixed, 1}, {0.25, kMixed, 1}, {0.25, kMixed, 1}, {0.25, kMixed, 1}}, 15)));
   all.push_back(make("chat", rise_and_fall(Mix::kChat)));
   all.push_back(make("documents", rise_and_fall(Mix::kDocuments)));
   all.push_back(make("short", rise_and_fall(Mix::kShort)));
@@ -61,7 +62,8 @@ std::vector<Scenario> all_scenarios() {
                      1.5, 0.10));
   all.push_back(make("over2", {{2.0, kMixed, 1}}));
   all.push_back(make("over5", {{5.0, kMixed, 1}}));
-  all.push_back(make("spike3", {{0.5, kMixed, 1}, {0.5, kMixed, 1}, {3.0, kMixed, 1}, {0.5, kMixed, 1}, {0.5, kMixed, 1}}));
+  all.push_back(
+      make("spike3", {{0.5, kMixed, 1}, {0.5, kMixed, 1}, {3.0, kMixed, 1}, {0.5, kMixed, 1}, {0.5, kMixed, 1}}));
   all.push_back(make("throttle", {{0.45, kMixed, 1}, {0.45, kMixed, 2}, {0.45, kMixed, 1}}));
   all.push_back(make("noise20", rise_and_fall(kMixed), 1, 0.20));
   Scenario neighbour = make("neighbour", {{0.6, kMixed, 1}}, 1, 0.10);
@@ -106,12 +108,18 @@ Lengths draw(SeededRandom& random, Mix mix, double scale) {
 // Requests a second that saturate a plain engine, relative to the mixed ones; measured by simulating it.
 double capacity_of(Mix mix) {
   switch (mix) {
-    case Mix::kMixed: return 1.0;
-    case Mix::kChat: return 1.2;
-    case Mix::kDocuments: return 0.45;
-    case Mix::kShort: return 5.0;
-    case Mix::kTiny: return 20.0;
-    case Mix::kLongAnswers: return 0.55;
+    case Mix::kMixed:
+      return 1.0;
+    case Mix::kChat:
+      return 1.2;
+    case Mix::kDocuments:
+      return 0.45;
+    case Mix::kShort:
+      return 5.0;
+    case Mix::kTiny:
+      return 20.0;
+    case Mix::kLongAnswers:
+      return 0.55;
   }
   return 1.0;
 }
@@ -153,7 +161,8 @@ Trace make_trace(const Scenario& scenario, const StepCost& cost, std::uint32_t c
       at += need / rate;
       for (std::uint32_t b = 0; b < scenario.burst; ++b) {
         TraceRow row;
-        row.arrival_s = static_cast<double>(i) * part_s + at + (b == 0 ? 0 : random.uniform() * scenario.burst_ms / 1000);
+        row.arrival_s =
+            static_cast<double>(i) * part_s + at + (b == 0 ? 0 : random.uniform() * scenario.burst_ms / 1000);
         bool is_quiet = random.uniform() < scenario.quiet_share;
         Mix mix = is_quiet ? Mix::kChat : scenario.quiet_share > 0 ? Mix::kDocuments : part.mix;
         Lengths lengths = draw(random, mix, cost.prompt_scale);

@@ -1,6 +1,6 @@
 #pragma once
-// Named loads for simulations: when requests come, how long they are, and what the machine does meanwhile. Positions are
-// in [0, 1] of the run. Load 1.0 is what saturates a plain engine with the mixed requests.
+// Named loads for simulations: when requests come, how long they are, and what the machine does meanwhile. Positions
+// are in [0, 1] of the run. Load 1.0 is what saturates a plain engine with the mixed requests.
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,8 +11,8 @@
 
 namespace troupe {
 
-// What a third of the requests looks like: chat (150 in, 110 out, log-normal), documents (1000 to 4000 in), short (90 in,
-// 1 to 6 out), tiny (24 in, 1 out), long answers (60 in, 400 out), or 60/15/25 % of the first three.
+// What a third of the requests looks like: chat (150 in, 110 out, log-normal), documents (1000 to 4000 in), short (90
+// in, 1 to 6 out), tiny (24 in, 1 out), long answers (60 in, 400 out), or 60/15/25 % of the first three.
 enum class Mix : std::uint8_t { kMixed, kChat, kDocuments, kShort, kTiny, kLongAnswers };
 
 struct ScenarioPart {

@@ -36,7 +36,8 @@ void SimulatedServer::arrive(const SimulatedRequest& request, double now_ms) {
   Status status = batcher_.enqueue(std::move(sequence), at(now_ms));
   mix_in(request.id), mix_in(status.ok() ? 1 : 2);
   if (status.ok()) {
-    std::uint32_t room = std::min(batcher_.scheduler().limits().context_length, batcher_.kv().counts().total * kBlockSize);
+    std::uint32_t room =
+        std::min(batcher_.scheduler().limits().context_length, batcher_.kv().counts().total * kBlockSize);
     live_[request.id] = {std::min(request.output_tokens, room - request.prompt_tokens), 0};
     watcher_({Seen::Kind::kAccepted, request.id, now_ms, nullptr});
   } else {
@@ -135,7 +136,8 @@ void SimulatedServer::deliver(double now_ms) {
 // ---- what must hold -----------------------------------------------------------------------------------------------
 void SimulatedServer::check(double now_ms) {
   KvManager::Counts blocks = batcher_.kv().counts();
-  if (blocks.free + blocks.cached + blocks.referenced != blocks.total) breaks("contract 3: blocks do not add up", now_ms);
+  if (blocks.free + blocks.cached + blocks.referenced != blocks.total)
+    breaks("contract 3: blocks do not add up", now_ms);
   SchedulerCounts counts = batcher_.scheduler().counts();
   if (counts.waiting > queue_bound_) breaks("contract 4: the queue grew beyond its bound", now_ms);
   if (counts.waiting + counts.running != live_.size()) breaks("contract 1: a request was forgotten", now_ms);
@@ -145,7 +147,8 @@ void SimulatedServer::check(double now_ms) {
 
 void SimulatedServer::finish() {
   if (!live_.empty()) breaks("contract 1: requests without an end", last_back_ms_);
-  if (batcher_.kv().counts().referenced != 0) breaks("contract 3: blocks are in use and nobody is there", last_back_ms_);
+  if (batcher_.kv().counts().referenced != 0)
+    breaks("contract 3: blocks are in use and nobody is there", last_back_ms_);
 }
 
 void SimulatedServer::breaks(const std::string& contract, double now_ms) {

@@ -1,7 +1,7 @@
 #pragma once
-// A server without threads, sockets and weights: the real Batcher (scheduler, KV blocks, window, admission) on a virtual
-// clock, an executor whose steps cost what a StepCost says, and requests that know how long their answer is. Contracts 1,
-// 3 and 4 are checked after every event; the first that breaks is kept with the words of what happened.
+// A server without threads, sockets and weights: the real Batcher (scheduler, KV blocks, window, admission) on a
+// virtual clock, an executor whose steps cost what a StepCost says, and requests that know how long their answer is.
+// Contracts 1, 3 and 4 are checked after every event; the first that breaks is kept with the words of what happened.
 #include <cstdint>
 #include <deque>
 #include <functional>

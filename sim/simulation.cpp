@@ -144,8 +144,8 @@ SimulationResult simulate(const Trace& trace, const SimulationOptions& options) 
   std::uint64_t events = 0;
   std::size_t next = 0;
   for (;;) {
-    double arrival_ms = next < trace.rows.size() ? trace.rows[next].arrival_s * 1000
-                                                 : std::numeric_limits<double>::infinity();
+    double arrival_ms =
+        next < trace.rows.size() ? trace.rows[next].arrival_s * 1000 : std::numeric_limits<double>::infinity();
     double event_ms = server.next_event_ms();
     if (std::isinf(arrival_ms) && std::isinf(event_ms)) break;
     now_ms = std::max(now_ms, std::min(arrival_ms, event_ms));

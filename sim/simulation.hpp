@@ -17,8 +17,8 @@ namespace troupe {
 struct SimulationOptions {
   BatcherOptions batcher;
   const StepCost* cost = nullptr;
-  Slo slo;                             // what is judged, whatever the batcher promises
-  const Scenario* machine = nullptr;   // whose slowness, noise and stalls the steps have; none: they cost what they cost
+  Slo slo;                            // what is judged, whatever the batcher promises
+  const Scenario* machine = nullptr;  // whose slowness, noise and stalls the steps have; none: they cost what they cost
   std::uint64_t seed = 1;
 };
 
@@ -29,13 +29,13 @@ struct TenantFigures {
 
 struct SimulationResult {
   std::uint64_t offered = 0, refused = 0, failed = 0, finished = 0;
-  std::uint64_t good = 0;         // held both targets, as ServiceLevel says
-  std::uint64_t good_soft = 0;    // with the mean gap instead
+  std::uint64_t good = 0;                      // held both targets, as ServiceLevel says
+  std::uint64_t good_soft = 0;                 // with the mean gap instead
   double offered_tokens = 0, good_tokens = 0;  // prompt and output
-  LatencySketch first_token, gap;  // seconds
-  double allowance_p99 = 0;        // 99th percentile of first token / its allowance, of those that had one
-  double span_s = 0;               // of the arrivals
-  double busy_share = 0;           // of the executor's time until the last answer
+  LatencySketch first_token, gap;              // seconds
+  double allowance_p99 = 0;                    // 99th percentile of first token / its allowance, of those that had one
+  double span_s = 0;                           // of the arrivals
+  double busy_share = 0;                       // of the executor's time until the last answer
   double trim_min = 1, trim_mean = 1;
   std::uint64_t steps = 0;
   std::uint64_t schedule_hash = 0;

@@ -8,9 +8,9 @@
 namespace troupe {
 namespace {
 
-constexpr const char* kColumns[] = {"setting",    "good %",  "good tokens %", "good on average %", "refused", "late",
-                                    "TTFT p50 ms", "TTFT p99 ms", "p99 / allowed", "ITL p50 ms",      "ITL p99 ms",
-                                    "busy %"};
+constexpr const char* kColumns[] = {"setting",       "good %",     "good tokens %", "good on average %",
+                                    "refused",       "late",       "TTFT p50 ms",   "TTFT p99 ms",
+                                    "p99 / allowed", "ITL p50 ms", "ITL p99 ms",    "busy %"};
 
 std::string number(double value, int digits) {
   char text[32];

@@ -10,7 +10,7 @@ StepCost cpu135() {
   StepCost cost;
   cost.name = "cpu135";
   cost.description = "SmolLM2-135M in 4 bits on 2 CPU cores, from measured steps";
-  cost.matrix_ms = {{1, 1.4},  {4, 2.3},   {8, 3.3},   {16, 4.6},   {32, 8.9},
+  cost.matrix_ms = {{1, 1.4},   {4, 2.3},    {8, 3.3},    {16, 4.6},    {32, 8.9},
                     {64, 16.0}, {128, 29.0}, {256, 56.0}, {512, 109.0}, {1024, 218.0}};
   cost.per_context_ms = 0.00094;
   cost.per_pair_ms = 0.000114;
@@ -27,7 +27,7 @@ StepCost cpu1b() {
   StepCost cost;
   cost.name = "cpu1b";
   cost.description = "a 1B model in 4 bits on 2 CPU cores, computed from bandwidth and operations";
-  cost.matrix_ms = {{1, 14.5},  {4, 22.0},   {8, 33.0},    {16, 55.0},  {32, 100.0},
+  cost.matrix_ms = {{1, 14.5},   {4, 22.0},    {8, 33.0},     {16, 55.0},    {32, 100.0},
                     {64, 190.0}, {128, 371.0}, {512, 1460.0}, {1024, 2910.0}};
   cost.per_context_ms = 0.00134;
   cost.per_pair_ms = 0.00016;

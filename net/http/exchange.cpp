@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstdio>
 #include <utility>
 
@@ -234,6 +235,16 @@ Answer Exchange::answer_ready() const {
   return answer;
 }
 
+Result<std::uint32_t> Exchange::timeout_header(std::string_view text) {
+  std::uint32_t timeout_ms = 0;
+  auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), timeout_ms);
+  bool is_number = failed == std::errc{} && end == text.data() + text.size();
+  if (is_number && timeout_ms >= 1 && timeout_ms <= kTimeoutMsMax) return timeout_ms;
+  return Error{ErrorCode::kInvalidRequest,
+               "the header X-Request-Timeout-Ms must be a whole number from 1 to " + std::to_string(kTimeoutMsMax),
+               "X-Request-Timeout-Ms", 0};
+}
+
 // no-store: the answer is not kept; no-cache: it is not looked up either.
 CachePolicy Exchange::cache_policy() const {
   std::string_view policy = head_.find("Cache-Control");
@@ -249,6 +260,11 @@ void Exchange::start_generation(ApiKind kind, std::string_view body) {
   origin.route = match_.route->path;
   origin.arrived = arrived_;
   origin.cache = cache_policy();
+  if (std::string_view text = head_.find("X-Request-Timeout-Ms"); !text.empty()) {
+    Result<std::uint32_t> timeout = timeout_header(text);
+    if (!timeout) return refuse(timeout.error());
+    origin.timeout_ms = *timeout;
+  }
   Result<ApiRequest> request = parse_request(kind, body, origin);
   if (!request) return refuse(request.error());
   if (context_.metrics != nullptr) context_.metrics->request_choices.observe(request->sequences.size());

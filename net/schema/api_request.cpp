@@ -1,5 +1,6 @@
 #include "net/schema/api_request.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <numeric>
 
@@ -78,6 +79,9 @@ Result<ApiRequest> parse_request(ApiKind kind, const boost::json::value& body, c
   check_copies(fields, prompts, shared.choices);
   if (error) return *error;
 
+  std::optional<std::uint32_t> timeout_ms = shared.timeout_ms;
+  if (origin.timeout_ms) timeout_ms = std::min(timeout_ms.value_or(kTimeoutMsMax), *origin.timeout_ms);
+
   ApiRequest request;
   request.kind = kind;
   request.card = card;
@@ -102,9 +106,11 @@ Result<ApiRequest> parse_request(ApiKind kind, const boost::json::value& body, c
       sequence.cache = origin.cache;
       sequence.tenant = origin.tenant;
       sequence.cache_salt = shared.cache_salt;
+      sequence.user = shared.user;
       sequence.priority = shared.priority;
       sequence.route = origin.route;
       sequence.arrived = origin.arrived;
+      if (timeout_ms) sequence.deadline = origin.arrived + std::chrono::milliseconds(*timeout_ms);
     }
   }
   return request;

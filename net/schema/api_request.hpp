@@ -46,7 +46,9 @@ struct RequestOrigin {
   const char* route = "";  // for the access log: a literal
   SteadyTime arrived{};
   CachePolicy cache = CachePolicy::kUse;
+  std::optional<std::uint32_t> timeout_ms;  // the header's; the nearer of it and the field `timeout_ms` counts
 };
+inline constexpr std::uint32_t kTimeoutMsMax = 86'400'000;  // a day
 
 // Bodies of POST /v1/completions and /v1/chat/completions: as text, or as the JSON it was parsed to.
 Result<ApiRequest> parse_request(ApiKind kind, std::string_view body, const RequestOrigin& origin);

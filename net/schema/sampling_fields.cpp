@@ -153,7 +153,10 @@ SharedFields read_shared_fields(JsonFields& fields, std::optional<Error>& error,
   shared.include_usage = read_stream_options(fields, error, shared.stream);
   shared.cache_salt = fields.text("cache_salt", kNameBytesMax);
   shared.priority = static_cast<std::int32_t>(fields.integer("priority", kInt32Min, kInt32Max, 0));
-  fields.text("user", kNameBytesMax);  // checked, not used
+  shared.user = fields.text("user", kNameBytesMax);
+  if (auto timeout = fields.integer("timeout_ms", 1, kTimeoutMsMax, 0); timeout > 0) {
+    shared.timeout_ms = static_cast<std::uint32_t>(timeout);
+  }
   return shared;
 }
 

@@ -12,7 +12,9 @@ struct SharedFields {
   bool stream = false;
   bool include_usage = false;
   std::string cache_salt;
+  std::string user;
   std::int32_t priority = 0;
+  std::optional<std::uint32_t> timeout_ms;
 };
 
 // What is wrong is left in the reader's error. `card` bounds ids and lengths.

@@ -27,6 +27,20 @@ class GapRunner final : public StepRunner {
   std::vector<std::pair<Result<StepResult>, Done>> held_;
 };
 
+// Takes its fifth plan and is never heard of again.
+class HangingRunner final : public StepRunner {
+ public:
+  explicit HangingRunner(ScriptedOptions options) : inner_(std::move(options)) {}
+  const RunnerInfo& info() const override { return inner_.info(); }
+  void submit(std::shared_ptr<const StepPlan> plan, Done done) override {
+    if (++steps_ < 5) inner_.submit(std::move(plan), std::move(done));
+  }
+
+ private:
+  ScriptedRunner inner_;
+  int steps_ = 0;
+};
+
 std::vector<ActorBench::Live> submit_eight(ActorBench& bench, std::uint32_t max_tokens) {
   std::vector<ActorBench::Live> live;
   for (int i = 0; i < 8; ++i) live.push_back(bench.submit(bench.request("prompt " + std::to_string(i), max_tokens)));
@@ -77,6 +91,31 @@ TEST_CASE("a result that comes after the error of the step before it is not beli
   bench.run();
   check_exact(live, 10);
   CHECK(*runners == 2);
+}
+
+TEST_CASE("D12: an executor that hangs is named, then replaced; its 8 streams go on, token by token") {
+  ScriptedOptions options;
+  ActorBench bench(options);
+  auto runners = std::make_shared<int>(0);
+  bench.env->options.new_runner = [options, runners]() -> std::unique_ptr<StepRunner> {
+    if (++*runners == 1) return std::make_unique<HangingRunner>(options);
+    return std::make_unique<ScriptedRunner>(options);
+  };
+  bench.start();
+  auto live = submit_eight(bench, 30);
+  bench.run();
+  CHECK(tokens_out(live[0]) < 30);
+  bench.advance(11s);
+  bench.run();
+  auto stuck = bench.env->progress.stuck(bench.now(), 10s);
+  REQUIRE(stuck);
+  CHECK(stuck->stage == ProgressStage::kExecutor);
+  CHECK(*runners == 1);  // a long step is no hang
+  for (int i = 0; i < 4; ++i) bench.advance(10s), bench.run();
+  CHECK(*runners == 2);
+  check_exact(live, 30);
+  CHECK(bench.env->metrics().executor_restarts.value() == 1);
+  CHECK_FALSE(bench.coordinator().has_pending_timeout());
 }
 
 TEST_CASE("D2: 8 streams survive a batcher that is killed twice, token by token") {

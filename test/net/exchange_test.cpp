@@ -313,6 +313,23 @@ TEST_CASE("exchange: Cache-Control of the request decides about the result cache
   CHECK(bench.service.request(2).cache == CachePolicy::kUse);
 }
 
+TEST_CASE("D6: the header X-Request-Timeout-Ms sets a deadline, the nearer of it and the field, and must be one") {
+  Bench bench;
+  auto a = bench.posted("/v1/completions", R"({"prompt":"x","timeout_ms":1000})", {{"X-Request-Timeout-Ms", "250"}});
+  auto b = bench.posted("/v1/completions", R"({"prompt":"x","timeout_ms":100})", {{"X-Request-Timeout-Ms", "250"}});
+  for (std::size_t i = 0; i < 2; ++i) {
+    Request request = bench.service.request(i);
+    REQUIRE(request.deadline);
+    CHECK(*request.deadline - request.arrived == std::chrono::milliseconds(i == 0 ? 250 : 100));
+  }
+  for (const char* wrong : {"0", "-1", "soon", "1.5", "86400001"}) {
+    auto refused = bench.posted("/v1/completions", R"({"prompt":"x"})", {{"X-Request-Timeout-Ms", wrong}});
+    REQUIRE(refused->poll() == Exchange::State::kAnswer);
+    CHECK(refused->take_answer().status == 400);
+  }
+  CHECK(bench.service.count() == 2);
+}
+
 TEST_CASE("exchange: tokenize and detokenize answer through the text workers") {
   Bench bench;
   auto tokenize = bench.posted("/tokenize", R"({"prompt":"ab"})");

@@ -134,6 +134,18 @@ TEST_CASE("schema: every field arrives where it belongs") {
   CHECK(completion(R"("seed":-2)")->sequences[0].sampling.seed == 18446744073709551614ULL);
 }
 
+TEST_CASE("D6: a request's deadline counts from its arrival; the nearer of field and header holds") {
+  Result<ApiRequest> parsed = completion(R"("timeout_ms":1500,"user":"ann")");
+  REQUIRE(parsed.ok());
+  const Request& request = parsed->sequences[0];
+  REQUIRE(request.deadline);
+  CHECK(*request.deadline - request.arrived == std::chrono::milliseconds(1500));
+  CHECK(request.user == "ann");
+  CHECK_FALSE(completion("")->sequences[0].deadline);
+  CHECK(completion(R"("timeout_ms":0)").error().param == "timeout_ms");
+  CHECK(completion(R"("timeout_ms":86400001)").error().param == "timeout_ms");
+}
+
 TEST_CASE("schema: prompts times n are sequences in the order of the wire") {
   Result<ApiRequest> parsed = parse(ApiKind::kCompletion, R"({"prompt":[[1,2],[3]],"n":3})");
   REQUIRE(parsed.ok());

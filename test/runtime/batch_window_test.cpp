@@ -113,7 +113,7 @@ TEST_CASE("D1: an impossible target costs its own misses, not the throughput") {
   LoadView load;
   load.decoding = 2;
   window.plan(load);
-  CHECK(window.step_ms() > 50);  // two streams alone need 50
+  CHECK(window.step_ms() > 50);                   // two streams alone need 50
   CHECK(window.allowance_ms(1000) > 3 * 10'000);  // best effort, not refused for ever
   CHECK_FALSE(window.is_feasible(1000));
 }

@@ -35,8 +35,7 @@ struct BatcherBench {
     if (!one) return events;
     StepShape shape = shape_of(*one->plan);
     close = one->close;
-    now += std::chrono::microseconds(
-        static_cast<int>(1000 * (2 + 0.5 * shape.prefill + 0.1 * shape.seqs) * slowness));
+    now += std::chrono::microseconds(static_cast<int>(1000 * (2 + 0.5 * shape.prefill + 0.1 * shape.seqs) * slowness));
     REQUIRE(batcher.step_done(model.run(*one->plan), now));
     take();
     return events;
