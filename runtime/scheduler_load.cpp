@@ -7,6 +7,8 @@
 namespace troupe {
 namespace {
 
+constexpr double kLateMs = 100;  // to go, for a prompt that is late
+
 double ms_between(SteadyTime from, SteadyTime to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
@@ -35,7 +37,8 @@ LoadView Scheduler::load(SteadyTime now) const {
   for (const Sequence* sequence : s.prompts) {
     load.prompt_tokens += sequence->left();
     double left_ms = ms_between(now, sequence->request.due);
-    // What is late or due at once cannot be hurried.
+    // Where first tokens are promised, what is late cannot be saved by haste; where they are aimed at, it waits on.
+    if (!s.limits.postpones_late) left_ms = std::max(left_ms, kLateMs);
     if (left_ms > 1) load.need_rate = std::max(load.need_rate, load.prompt_tokens / left_ms);
   }
   return load;

@@ -250,7 +250,8 @@ TEST_CASE("D11: whenever the metrics are collected, accepted = finished + failed
       if (name != "llm_requests_total") return;
       for (int i = 0; i < 3; ++i) all_ended += samples[static_cast<std::size_t>(i)].value;
     });
-    if (accepted != all_ended + in_progress || in_progress < 0 || in_progress > 201) ++wrong;
+    // Sequences that are accepted between two reads count as in progress: how many depends on the threads.
+    if (accepted != all_ended + in_progress || in_progress < 0) ++wrong;
     most = std::max(most, accepted);
   } while (!ended);
   load.join();
