@@ -1,6 +1,6 @@
 // troupe simulate: what would this setting do? The real batcher on a virtual clock, and the games that look for broken
 // contracts.
-#include <cmath>
+#include <cinttypes>
 #include <cstdio>
 #include <fstream>
 
@@ -17,24 +17,27 @@ namespace {
 
 Error wrong(std::string message) { return {ErrorCode::kConfiguration, std::move(message), "", 0}; }
 
+void print_hash(std::uint64_t hash) { std::printf("schedule hash %016" PRIx64 "\n", hash); }
+
 int explore_seeds(const SimulateArguments& arguments) {
-  std::uint64_t first = *arguments.explore, events = 0;
+  constexpr std::uint64_t kProgressEvery = 10'000;
+  std::uint64_t events = 0;
   for (std::uint64_t i = 0; i < arguments.seeds; ++i) {
-    Exploration one = explore(first + i);
+    std::uint64_t seed = *arguments.explore + i;
+    Exploration one = explore(seed);
     events += one.events;
     if (one.broken) {
-      std::printf("seed %llu: %s\nreplay: troupe simulate --explore %llu\n", static_cast<unsigned long long>(first + i),
-                  one.broken->c_str(), static_cast<unsigned long long>(first + i));
+      std::string name = std::to_string(seed);
+      std::printf("seed %s: %s\nreplay: troupe simulate --explore %s\n", name.c_str(), one.broken->c_str(),
+                  name.c_str());
       return kExitFailed;
     }
-    if (arguments.seeds == 1)
-      std::printf("schedule hash %016llx\n", static_cast<unsigned long long>(one.schedule_hash));
-    if ((i + 1) % 10'000 == 0)
-      std::fprintf(stderr, "%llu of %llu seeds\n", static_cast<unsigned long long>(i + 1),
-                   static_cast<unsigned long long>(arguments.seeds));
+    if (arguments.seeds == 1) print_hash(one.schedule_hash);
+    if ((i + 1) % kProgressEvery == 0)
+      std::fprintf(stderr, "%s of %s seeds\n", std::to_string(i + 1).c_str(), std::to_string(arguments.seeds).c_str());
   }
-  std::printf("%llu seeds, %llu events, no contract broken\n", static_cast<unsigned long long>(arguments.seeds),
-              static_cast<unsigned long long>(events));
+  std::printf("%s seeds, %s events, no contract broken\n", std::to_string(arguments.seeds).c_str(),
+              std::to_string(events).c_str());
   return kExitDone;
 }
 
@@ -117,7 +120,7 @@ int simulate_command(const LoadedSettings& loaded, const SimulateArguments& argu
     }
   }
   std::fputs(simulation_text(settings).c_str(), stdout);
-  std::printf("schedule hash %016llx\n", static_cast<unsigned long long>(settings[0].result.schedule_hash));
+  print_hash(settings[0].result.schedule_hash);
   if (arguments.html.empty()) return kExitDone;
   std::ofstream out(arguments.html);
   out << simulation_html(cost->description + ", " + (arguments.trace.empty() ? arguments.scenario : arguments.trace),

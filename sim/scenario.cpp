@@ -18,6 +18,7 @@ std::vector<ScenarioPart> repeated(std::vector<ScenarioPart> parts, int times) {
 
 std::vector<ScenarioPart> diurnal(int parts) {
   std::vector<ScenarioPart> all;
+  all.reserve(static_cast<std::size_t>(parts));
   for (int i = 0; i < parts; ++i) {
     all.push_back({0.6 + 0.45 * std::sin(4 * 3.14159265358979 * i / parts - 1.57), kMixed, 1});
   }

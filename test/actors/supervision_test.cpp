@@ -43,6 +43,7 @@ class HangingRunner final : public StepRunner {
 
 std::vector<ActorBench::Live> submit_eight(ActorBench& bench, std::uint32_t max_tokens) {
   std::vector<ActorBench::Live> live;
+  live.reserve(8);
   for (int i = 0; i < 8; ++i) live.push_back(bench.submit(bench.request("prompt " + std::to_string(i), max_tokens)));
   return live;
 }
