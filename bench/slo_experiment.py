@@ -75,19 +75,15 @@ def load(url, targets, arguments):
         return json.load(open(out.name))
 
 
-def capacity(model, seconds, targets):
-    """Requests/s of the mixed lengths that a plain engine finishes with 32 users."""
+def capacity(model, requests, targets):
+    """Requests/s of the mixed lengths that a plain engine finishes when all of them are there at once."""
     with tempfile.NamedTemporaryFile("w", suffix=".csv") as trace:
-        trace_of("poisson_high", 300, 99, 1.0, trace.name)
-        rows = open(trace.name).read().splitlines()
-        # All at once: what is finished in the time is the capacity.
-        open(trace.name, "w").write("\n".join([rows[0]] + ["0" + row[row.index(","):] for row in rows[1:]]) + "\n")
-        with Server(model, ["--batching.mode", "fixed", "--batching.queue_max", "1000", "--batching.queue_tokens_max",
-                            "4000000"]) as server:
-            report = load(server.url, targets, ["--trace", trace.name, "--duration", seconds, "--drain", 1])
-    phases = {phase["phase"]: phase for phase in report["phases"]}
-    served = sum(phase["served"] for phase in phases.values())
-    return served / sum(phase["seconds"] for phase in phases.values())
+        trace_of("poisson_high", requests, 99, 1.0, trace.name)
+        head, *rows = open(trace.name).read().splitlines()
+        open(trace.name, "w").write("\n".join([head] + ["0" + row[row.index(","):] for row in rows]) + "\n")
+        with Server(model, ["--batching.mode", "fixed", "--batching.queue_max", "1000"]) as server:
+            report = load(server.url, targets, ["--trace", trace.name])
+    return report["requests"]["successful"] / report["seconds"]
 
 
 def trace_of(scenario, requests, seed, stretch, path):
@@ -124,21 +120,21 @@ def main():
     parser.add_argument("--scenarios", default="step,gamma_cv4,mixshift,over2,day")
     parser.add_argument("--requests", type=int, default=150, help="of a trace")
     parser.add_argument("--blocks", type=int, default=2, help="seeds of each scenario")
-    parser.add_argument("--only", default="", help="settings whose name holds one of these, by commas")
+    parser.add_argument("--only", default="", help="of the settings these, by semicolons")
     parser.add_argument("--ttft-ms", type=float, default=800)
     parser.add_argument("--ttft-ms-per-token", type=float, default=2)
     parser.add_argument("--itl-ms", type=float, default=80)
+    parser.add_argument("--capacity", type=float, help="mixed requests/s of this machine, when it is known")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
     if options.smoke:
-        options.scenarios, options.requests, options.blocks, options.only = "short", 12, 1, "auto,256/32, plain"
-    wanted = [word.strip() for word in options.only.split(",") if word.strip()]
-    compared = {name: flags for name, flags in settings(options).items()
-                if not wanted or any(word in name for word in wanted)}
+        options.scenarios, options.requests, options.blocks, options.only = "short", 10, 1, "auto;fixed 256/32, plain"
+    wanted = [word for word in options.only.split(";") if word]
+    compared = {name: flags for name, flags in settings(options).items() if not wanted or name in wanted}
     print("command:", " ".join(sys.argv))
     print("machine:", platform.processor() or platform.machine(), f"{len(os.sched_getaffinity(0))} cores",
           f"load average {os.getloadavg()[0]:.1f}")
-    rate = capacity(options.model, 4 if options.smoke else 20, options)
+    rate = SIMULATED_CAPACITY if options.smoke else options.capacity or capacity(options.model, 60, options)
     stretch = SIMULATED_CAPACITY / max(rate, 0.01)
     print(f"capacity: {rate:.2f} mixed requests/s; targets: first token {options.ttft_ms:.0f} ms + "
           f"{options.ttft_ms_per_token} a prompt token, gap {options.itl_ms:.0f} ms", flush=True)
