@@ -106,7 +106,8 @@ Lengths draw(SeededRandom& random, Mix mix, double scale) {
   return {1, 1};
 }
 
-// Requests a second that saturate a plain engine, relative to the mixed ones; measured by simulating it.
+// Requests a second that saturate a plain engine, relative to the mixed ones: estimates from the lengths, which only
+// set what load 1.0 means for a mix.
 double capacity_of(Mix mix) {
   switch (mix) {
     case Mix::kMixed:

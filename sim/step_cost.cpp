@@ -5,7 +5,7 @@
 namespace troupe {
 namespace {
 
-// Measured: phases of the host engine, two threads of a server CPU.
+// Measured on a prototype of the host engine: two threads of a server CPU with AVX-512.
 StepCost cpu135() {
   StepCost cost;
   cost.name = "cpu135";
