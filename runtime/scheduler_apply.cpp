@@ -61,10 +61,9 @@ void Scheduler::State::apply_row(std::uint64_t step, const StepRow& row, const R
 
 // Output costs a step of its own for each token, so it counts twice as much as a position of a prompt.
 void Scheduler::State::charge(Sequence& sequence, std::uint32_t computed, bool sampled) {
-  if (computed > sequence.charged) {
-    sequence.tenant->served += computed - std::max(sequence.charged, sequence.cached_tokens);
-    sequence.charged = computed;
-  }
+  std::uint32_t paid = std::max(sequence.charged, sequence.cached_tokens);
+  if (computed > paid) sequence.tenant->served += computed - paid;
+  sequence.charged = std::max(sequence.charged, computed);
   if (sampled) sequence.tenant->served += 1;
 }
 

@@ -97,6 +97,28 @@ TEST_CASE("D8: a tenant that was away does not come back with credit, nor forget
   CHECK(books.enter("b").served == 500);
 }
 
+TEST_CASE("D8: a prefix that was cached and lost with the executor is not charged") {
+  BenchLimits limits = one_place();
+  limits.step_tokens_max = 16;
+  Bench bench(limits);
+  REQUIRE(bench.enqueue(of_tenant(1, "a", 80, 2)));
+  bench.run();
+  SequenceRequest again = of_tenant(2, "a", 80, 2);
+  again.prompt = Bench::request(1, 80, 2).prompt;
+  REQUIRE(bench.enqueue(again));
+  REQUIRE(bench.plan());  // from the prefix cache on
+  bench.lose_executor();  // from the beginning, in chunks shorter than what was cached
+  REQUIRE(bench.enqueue(of_tenant(3, "b", 300, 2)));
+  bench.step();
+  REQUIRE(bench.enqueue(of_tenant(4, "b", 20, 2)));
+  REQUIRE(bench.enqueue(of_tenant(5, "a", 20, 2)));
+  std::vector<RequestId> order;
+  for (const SequenceEvent& event : bench.run()) {
+    if (event.kind == Kind::kFinished) order.push_back(event.id);
+  }
+  REQUIRE(order == std::vector<RequestId>{2, 3, 5, 4});
+}
+
 TEST_CASE("D8: absent tenants are forgotten beyond a bound") {
   TenantBooks books;
   for (std::size_t i = 0; i < TenantBooks::kAbsentMax; ++i) books.leave(books.enter("t" + std::to_string(i)));
