@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "runtime/batch_reasons.hpp"
 #include "runtime/gap_histogram.hpp"
 #include "runtime/load_view.hpp"
 #include "runtime/slo.hpp"
@@ -16,19 +17,6 @@
 #include "runtime/step_time_model.hpp"
 
 namespace troupe {
-
-// Why a batch was closed; a metric label.
-enum class BatchClose : std::uint8_t { kFull, kWindow, kDeadline, kIdle, kRunning };
-const char* name_of(BatchClose close);
-
-// What bounded the step; a metric label.
-//   calm    no first token is in danger: a share of the gap's target, which keeps gaps short
-//   urgent  what the deadlines of the waiting prompts ask for
-//   gap     the whole target of the gap
-//   solo    nobody decodes: only the first tokens yet to come mind
-//   fixed   the configuration
-enum class StepBound : std::uint8_t { kCalm, kUrgent, kGap, kSolo, kFixed };
-const char* name_of(StepBound bound);
 
 struct BatchWindowOptions {
   enum class Mode : std::uint8_t { kAuto, kFixed };

@@ -2,9 +2,10 @@
 // The labels of the metrics: every value a label can have, by name and in the order of its enum.
 #include <array>
 
-#include "runtime/batch_window.hpp"
+#include "runtime/batch_reasons.hpp"
 #include "runtime/request.hpp"
 #include "runtime/result.hpp"
+#include "runtime/slo.hpp"
 
 namespace troupe {
 
