@@ -209,6 +209,11 @@ class BatcherLogic final : public ActorLogic {
     goodput_ = goodput;
     metrics.refused_late.add(batcher_.refused_total() - refused_);
     refused_ = batcher_.refused_total();
+    const RetryLine& line = batcher_.retry_line();
+    metrics.retry_line.set(static_cast<double>(line.size()));
+    metrics.retry_places.add(PlaceEnd::kKept, line.kept_total() - places_kept_);
+    metrics.retry_places.add(PlaceEnd::kLost, line.lost_total() - places_lost_);
+    places_kept_ = line.kept_total(), places_lost_ = line.lost_total();
   }
 
   caf::event_based_actor* self_;
@@ -223,6 +228,7 @@ class BatcherLogic final : public ActorLogic {
   std::optional<SteadyTime> window_ends_;  // a timer is under way
   SchedulerCounts published_;              // what the metrics have seen
   Goodput goodput_;
+  std::uint64_t places_kept_ = 0, places_lost_ = 0;
   std::uint64_t refused_ = 0;
   bool draining_ = false;
 };

@@ -45,6 +45,7 @@ struct SimulateArguments {
   std::string cost = "cpu135";
   std::uint32_t requests = 2000;
   std::uint64_t seed = 1;
+  std::uint32_t retries = 0;
   std::vector<std::string> compare;  // "512/32"
   std::string html;
   std::string write_trace;

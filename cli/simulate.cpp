@@ -102,6 +102,7 @@ int simulate_command(const LoadedSettings& loaded, const SimulateArguments& argu
   options.cost = cost;
   options.machine = find_scenario(arguments.scenario);
   options.seed = arguments.seed;
+  options.retries = arguments.retries;
   options.batcher = batcher_options(*cost);
   if (arguments.is_configured) configure(options.batcher, loaded.settings);
   options.slo = options.batcher.slo.promises_first_token() ? options.batcher.slo : cost->slo;
@@ -136,6 +137,9 @@ void add_simulate_flags(CLI::App& command, SimulateArguments& arguments) {
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   command.add_option("--seed", arguments.seed, "of the scenario and of the machine's noise")->capture_default_str();
+  command.add_option("--retry", arguments.retries, "so often a refused request comes back, after its Retry-After")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
   command.add_option("--compare", arguments.compare, "fixed settings beside it, TOKENS/SEQUENCES, e.g. 512/32,64/16")
       ->delimiter(',');
   command.add_option("--html", arguments.html, "write a page with the table and pictures");

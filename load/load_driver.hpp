@@ -35,7 +35,7 @@ class LoadDriver : public ClientListener {
  public:
   static constexpr double kFailurePauseS = 0.1;  // before a user whose request failed asks again
   static constexpr double kRetryPauseS = 1.0;    // when a refusal has no Retry-After
-  static constexpr double kRetryAfterMaxS = 600.0;
+  static constexpr double kRetryAfterMaxS = 3600.0;
   static constexpr std::uint32_t kSendsPerTick = 64;  // then answers are read
   static constexpr std::uint32_t kGoneFailures = 20;  // connections in a row that failed, over at least
   static constexpr double kGoneS = 5.0;               // so long: the server went away

@@ -15,8 +15,7 @@ constexpr double kDoubtFade = 0.003;    // per refusal: it teaches nothing, so d
 constexpr double kMattered = 0.25;      // a guess of 30 ms that took 60 of an allowed 500 is no error
 constexpr int kOvertakingRounds = 3;    // of a fixed point
 constexpr double kOvertakingMax = 4;    // in times of the wait without it
-constexpr double kJitter = 0.2;
-constexpr double kShareKept = 1.5;  // what a class did not use of its share is kept for so many typical prompts
+constexpr double kShareKept = 1.5;      // what a class did not use of its share is kept for so many typical prompts
 
 }  // namespace
 
@@ -62,11 +61,8 @@ bool Admission::admits(const LoadView& load, double prompt, const Ahead& ahead, 
   return true;
 }
 
-std::uint32_t Admission::retry_after_s(double prompt, double predicted_ms, double left_ms, std::uint64_t salt) const {
-  double doubt = doubt_[class_of(prompt)];
-  double excess_s = (predicted_ms - left_ms / doubt) / 1000;
-  double jitter = 1 + kJitter * (static_cast<double>(salt % 1024) / 512 - 1);
-  return static_cast<std::uint32_t>(std::clamp(std::ceil(excess_s * jitter), 1.0, double{kRetryAfterMax}));
+double Admission::excess_ms(double prompt, double predicted_ms, double left_ms) const {
+  return std::max(predicted_ms - left_ms / doubt_[class_of(prompt)], 0.0);
 }
 
 bool Admission::is_attainable(const LoadView& load, double prompt, double left_ms) const {

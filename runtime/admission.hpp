@@ -19,8 +19,8 @@ class Admission {
   // admitted than kClassShare of the prefill capacity, one more is, late or not.
   bool admits(const LoadView& load, double prompt, const Ahead& ahead, double predicted_ms, double left_ms);
 
-  // When a refused client is likely to be admitted; in [1, 30] s, spread by `salt` so that they do not return together.
-  std::uint32_t retry_after_s(double prompt, double predicted_ms, double left_ms, std::uint64_t salt) const;
+  // By how much a refused one was late: no sooner will it be admitted.
+  double excess_ms(double prompt, double predicted_ms, double left_ms) const;
 
   // Whether a prompt that goes next, at full speed beside what decodes now, still makes it.
   bool is_attainable(const LoadView& load, double prompt, double left_ms) const;
@@ -33,7 +33,6 @@ class Admission {
   double doubt(int prompt_class) const { return doubt_[prompt_class]; }  // [0.8, 3]: a prediction counts this many times
 
   static constexpr double kClassShare = 0.10;
-  static constexpr std::uint32_t kRetryAfterMax = 30;  // beyond it clients give up
 
  private:
   const BatchWindow& window_;

@@ -3,19 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <string_view>
+
+#include "runtime/milliseconds.hpp"
 
 namespace troupe {
 namespace {
 
 constexpr double kLateGapsAllowed = 0.01;  // share of a request's gaps
-
-double ms_between(SteadyTime from, SteadyTime to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
-
-SteadyTime::duration duration_of(double ms) {
-  return std::chrono::duration_cast<SteadyTime::duration>(std::chrono::duration<double, std::milli>(ms));
-}
+constexpr double kToldMs = 1000;           // Retry-After counts in seconds: the nearest turn there is
+constexpr double kQueueReserve = 0.125;  // of the queue, while somebody is told to come back: turns are not met exactly
+constexpr double kRateMin = 0.01;        // tokens per ms, where none was measured
 
 BatchWindowOptions within(BatchWindowOptions window, const SchedulerLimits& limits) {
   window.sequences_max = limits.sequences_max;
@@ -26,6 +24,26 @@ BatchWindowOptions within(BatchWindowOptions window, const SchedulerLimits& limi
 SchedulerLimits with_promises(SchedulerLimits limits, const Slo& slo) {
   limits.postpones_late = slo.promises_first_token();
   return limits;
+}
+
+std::uint32_t whole_seconds(SteadyTime::duration time) {
+  double seconds = std::ceil(std::chrono::duration<double>(time).count());
+  return static_cast<std::uint32_t>(
+      std::clamp(seconds, 1.0, std::chrono::duration<double>(RetryLine::kLineMax).count()));
+}
+
+// Two requests have one key when they are one request sent twice.
+LinePlace place_of(const SequenceRequest& sequence, double mean_output) {
+  std::string_view bytes(reinterpret_cast<const char*>(sequence.prompt.data()),
+                         sequence.prompt.size() * sizeof(TokenId));
+  constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15U;
+  LinePlace place;
+  place.key = (std::hash<std::string_view>{}(bytes)*kOdd + sequence.max_tokens) * kOdd + sequence.choice;
+  place.tenant = sequence.tenant;
+  place.priority = sequence.priority;
+  place.prompt = static_cast<double>(sequence.prompt.size());
+  place.output = std::min(mean_output, static_cast<double>(sequence.max_tokens));
+  return place;
 }
 
 std::string ms_text(double ms) { return std::to_string(std::llround(ms)) + " ms"; }
@@ -52,30 +70,40 @@ Status Batcher::enqueue(SequenceRequest sequence, SteadyTime now) {
   ticket.arrived = sequence.arrived;
   ticket.allowed_ms = window_.allowance_ms(prompt);
   ticket.is_feasible = window_.is_feasible(prompt);
-  sequence.due = sequence.arrived + duration_of(ticket.allowed_ms);
+  sequence.due = sequence.arrived + duration_of_ms(ticket.allowed_ms);
   bool is_new = sequence.emitted.empty();  // one that has tokens was promised its answer already
   observe_arrival(prompt, now);
   RequestId id = sequence.id;
-  if (is_new) {
-    if (Status fits = judge(sequence, ticket, now); !fits) return fits;
-  } else {
+  if (!is_new) {
     ticket.last_token = now;  // its first token is out, its next gap begins here
+    if (Status status = scheduler_.enqueue(std::move(sequence), now); !status) return status;
+    tickets_.emplace(id, ticket);
+    return {};
   }
-  Status status = scheduler_.enqueue(std::move(sequence), now);
+  LinePlace place = place_of(sequence, window_.mean_output());
+  bool was_promised = retry_line_.claim(place, now);
+  LineLoad kept = was_promised ? LineLoad{} : kept_for_others(sequence, ticket.allowed_ms, now);
+  Status status = judge(sequence, ticket, kept, now);
+  if (status) status = scheduler_.enqueue(std::move(sequence), now);
   if (!status) {
-    Error error = status.error();
-    if (error.code == ErrorCode::kQueueFull) error.retry_after_s = retry_after_s(now);
-    return error;
+    if (status.error().code != ErrorCode::kQueueFull) return status;
+    return told_when(status.error(), place, ticket.excess_ms, was_promised, now);
   }
   tickets_.emplace(id, ticket);
   return {};
 }
 
 // Whether the first token can be in time: refused before it costs anything, rather than served too late.
-Status Batcher::judge(const SequenceRequest& sequence, Ticket& ticket, SteadyTime now) {
+Status Batcher::judge(const SequenceRequest& sequence, Ticket& ticket, const LineLoad& kept, SteadyTime now) {
+  if (kept.sequences > 0 && !scheduler_.has_room(kept, kQueueReserve * retry_line_.kept_share())) {
+    return Error{ErrorCode::kQueueFull, "the places in the queue are kept for requests that were told to come back now",
+                 "", 0};
+  }
   if (window_.model().samples() == 0) return {};  // nothing is known yet
   LoadView load = scheduler_.load(now);
   Ahead ahead = scheduler_.ahead_of(sequence);
+  ahead.tokens += kept.tokens;
+  ahead.sequences += kept.sequences;
   ticket.predicted_ms = admission_.predict_ms(load, ticket.prompt, ahead);
   if (sequence.deadline) {
     double left_ms = ms_between(now, *sequence.deadline);
@@ -83,17 +111,42 @@ Status Batcher::judge(const SequenceRequest& sequence, Ticket& ticket, SteadyTim
       return Error{ErrorCode::kDeadlineExceeded,
                    "the request's deadline is " + ms_text(std::max(left_ms, 0.0)) +
                        " away and its first token is predicted in " + ms_text(ticket.predicted_ms),
-                   "timeout_ms", admission_.retry_after_s(ticket.prompt, ticket.predicted_ms, left_ms, sequence.id)};
+                   "timeout_ms",
+                   whole_seconds(duration_of_ms(admission_.excess_ms(ticket.prompt, ticket.predicted_ms, left_ms)))};
     }
   }
   double left_ms = ms_between(now, sequence.due);
   if (admission_.admits(load, ticket.prompt, ahead, ticket.predicted_ms, left_ms)) return {};
+  ticket.excess_ms = admission_.excess_ms(ticket.prompt, ticket.predicted_ms, left_ms);
   admission_.observe_refused(ticket.prompt);
   ++refused_total_;
   return Error{ErrorCode::kQueueFull,
                "the first token is predicted in " + ms_text(ticket.predicted_ms) + "; " + ms_text(ticket.allowed_ms) +
                    " are promised for a prompt of " + std::to_string(sequence.prompt.size()) + " tokens",
-               "", admission_.retry_after_s(ticket.prompt, ticket.predicted_ms, left_ms, sequence.id)};
+               "", 0};
+}
+
+// What those bring who were told to come back before this one's first token, and go before it.
+LineLoad Batcher::kept_for_others(const SequenceRequest& sequence, double allowed_ms, SteadyTime now) {
+  if (retry_line_.size() == 0) return {};
+  const TenantBooks& tenants = scheduler_.tenants();
+  double least = tenants.least_served();
+  double rank = tenants.rank(sequence.tenant, least);
+  double kept_ms = window_.slo().promises_first_token() ? allowed_ms : kToldMs;
+  return retry_line_.due(now + duration_of_ms(kept_ms), now, [&](const LinePlace& place) {
+    if (place.priority != sequence.priority) return place.priority > sequence.priority;
+    return place.tenant == sequence.tenant || tenants.rank(place.tenant, least) <= rank;
+  });
+}
+
+Error Batcher::told_when(Error error, const LinePlace& place, double excess_ms, bool was_promised, SteadyTime now) {
+  double tokens_per_ms = std::max(drain_rate_.tokens_per_second(now) / 1000, kRateMin);
+  double work_ms = (place.prompt + place.output) / tokens_per_ms;
+  SteadyTime earliest = now + duration_of_ms(std::max(excess_ms, kToldMs));
+  SteadyTime turn =
+      was_promised ? retry_line_.rejoin(place, earliest, now) : retry_line_.join(place, work_ms, earliest, now);
+  error.retry_after_s = whole_seconds(turn - now);
+  return error;
 }
 
 void Batcher::observe_arrival(double prompt, SteadyTime now) {
@@ -153,7 +206,7 @@ std::optional<BatchClose> Batcher::may_start(SteadyTime now) {
                ? BatchClose::kWindow
                : BatchClose::kIdle;
   // In danger is who would have less time for the work than is spent on waiting.
-  SteadyTime end = now + duration_of(hold_ms);
+  SteadyTime end = now + duration_of_ms(hold_ms);
   if (auto due = scheduler_.first_due(); due && *due < end + (end - now)) return BatchClose::kDeadline;
   wake_at_ = end;
   return std::nullopt;
@@ -243,14 +296,6 @@ void Batcher::note_frees(std::uint64_t step, SteadyTime now) {
   });
 }
 
-std::uint32_t Batcher::retry_after_s(SteadyTime now) const {
-  return drain_rate_.retry_after_s(static_cast<std::uint64_t>(tokens_ahead()), now);
-}
-
-// What a newcomer would wait for: the prompts in the queue and as much output for each as sequences had so far.
-double Batcher::tokens_ahead() const {
-  SchedulerCounts counts = scheduler_.counts();
-  return static_cast<double>(counts.waiting_tokens) + counts.waiting * window_.mean_output();
-}
+std::uint32_t Batcher::retry_after_s(SteadyTime now) const { return whole_seconds(retry_line_.end(now) - now); }
 
 }  // namespace troupe

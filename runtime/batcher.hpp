@@ -13,6 +13,7 @@
 #include "runtime/batch_window.hpp"
 #include "runtime/drain_rate.hpp"
 #include "runtime/kv_manager.hpp"
+#include "runtime/retry_line.hpp"
 #include "runtime/scheduler.hpp"
 
 namespace troupe {
@@ -38,8 +39,9 @@ class Batcher {
  public:
   explicit Batcher(BatcherOptions options);
 
-  // As Scheduler::enqueue; kQueueFull also when the first token is predicted too late for what is promised, and
-  // kDeadlineExceeded when it is for the request's own deadline. retry_after_s is set.
+  // As Scheduler::enqueue; kQueueFull also when the first token is predicted too late for what is promised, or when the
+  // room is kept for those who were told to come now, and kDeadlineExceeded when it is too late for the request's own
+  // deadline. retry_after_s is set: the same request finds room then.
   Status enqueue(SequenceRequest sequence, SteadyTime now);
 
   // The request is gone. `asked` is when it was cancelled; nothing when it ended by itself.
@@ -66,7 +68,7 @@ class Batcher {
   // Durations from a cancel to its blocks being free, likewise.
   std::vector<std::chrono::nanoseconds>& frees() { return frees_; }
 
-  // For a client that finds no room: when what is ahead will have drained.
+  // For a client that finds no room before its request is known: where the line ends.
   std::uint32_t retry_after_s(SteadyTime now) const;
   // The last step that came back: from being handed out, or the step before coming back, to its result.
   std::chrono::nanoseconds last_step() const { return last_step_; }
@@ -77,6 +79,7 @@ class Batcher {
   const KvManager& kv() const { return kv_; }
   const BatchWindow& window() const { return window_; }
   const Admission& admission() const { return admission_; }
+  const RetryLine& retry_line() const { return retry_line_; }
   const Goodput& goodput() const { return goodput_; }
   std::uint64_t refused_total() const { return refused_total_; }  // because their first token would have been late
 
@@ -92,6 +95,7 @@ class Batcher {
     double prompt = 0;
     double predicted_ms = 0;
     double allowed_ms = 0;
+    double excess_ms = 0;  // by which it was refused
     bool is_feasible = true;
     SteadyTime arrived{};
     std::optional<SteadyTime> last_token;
@@ -109,20 +113,22 @@ class Batcher {
     SteadyTime asked{};
   };
 
-  Status judge(const SequenceRequest& sequence, Ticket& ticket, SteadyTime now);
+  Status judge(const SequenceRequest& sequence, Ticket& ticket, const LineLoad& kept, SteadyTime now);
+  LineLoad kept_for_others(const SequenceRequest& sequence, double allowed_ms, SteadyTime now);
+  Error told_when(Error error, const LinePlace& place, double excess_ms, bool was_promised, SteadyTime now);
   std::optional<BatchClose> may_start(SteadyTime now);
   void observe_arrival(double prompt, SteadyTime now);
   Gaps take_news(std::size_t from);
   void note_token(Ticket& ticket, SteadyTime at, Gaps& gaps);
   void note_finish(const Ticket& ticket);
   void note_frees(std::uint64_t step, SteadyTime now);
-  double tokens_ahead() const;
 
   KvManager kv_;
   Scheduler scheduler_;
   BatchWindow window_;
   Admission admission_;
   DrainRate drain_rate_;
+  RetryLine retry_line_;
 
   std::deque<Flight> flights_;  // at most steps_in_flight
   std::optional<SteadyTime> last_done_;

@@ -39,11 +39,4 @@ double DrainRate::tokens_per_second(SteadyTime now) const {
   return rate_ / weight_ * kept_after(gap_s(last_, now));
 }
 
-std::uint32_t DrainRate::retry_after_s(std::uint64_t tokens_ahead, SteadyTime now) const {
-  double rate = tokens_per_second(now);
-  if (!(rate > 0.0)) return kRetryAfterUnknown;
-  double wait = std::ceil(static_cast<double>(tokens_ahead) / rate);
-  return static_cast<std::uint32_t>(std::clamp(wait, 1.0, static_cast<double>(kRetryAfterMax)));
-}
-
 }  // namespace troupe

@@ -1,6 +1,6 @@
 #pragma once
-// How fast the queue empties, measured: what Retry-After is computed from (D7). Counts the tokens of work (prompt and
-// output) that steps completed over the last seconds; a refused client is told when its share will have drained.
+// How fast work is done, measured: what Retry-After is computed from (D7). Counts the tokens (prompt and output) that
+// steps completed over the last seconds.
 #include <chrono>
 #include <cstdint>
 
@@ -15,13 +15,7 @@ class DrainRate {
   // Tokens per second over the last kHalfLife or so; 0 before anything was measured.
   double tokens_per_second(SteadyTime now) const;
 
-  // Seconds until `tokens_ahead` tokens will have been worked off: at least 1, at most kRetryAfterMax (longer hints
-  // make OpenAI's client give up), kRetryAfterUnknown when nothing has been measured yet.
-  std::uint32_t retry_after_s(std::uint64_t tokens_ahead, SteadyTime now) const;
-
   static constexpr std::chrono::seconds kHalfLife{5};  // long against a step, short against a change of load
-  static constexpr std::uint32_t kRetryAfterMax = 120;
-  static constexpr std::uint32_t kRetryAfterUnknown = 1;
 
  private:
   double rate_ = 0.0;    // tokens per second, exponentially weighted by time

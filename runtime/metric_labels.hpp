@@ -40,6 +40,10 @@ constexpr std::array<const char*, kPromptClasses> label_values(PromptClass) {
 enum class Verdict : std::uint8_t { kGood, kLateFirstToken, kLateGaps };
 constexpr std::array<const char*, 3> label_values(Verdict) { return {"good", "late_first_token", "late_gaps"}; }
 
+// What became of the place in line of a refused request that was told when to come back.
+enum class PlaceEnd : std::uint8_t { kKept, kLost };
+constexpr std::array<const char*, 2> label_values(PlaceEnd) { return {"kept", "lost"}; }
+
 // Whose deadline it was that passed.
 enum class DeadlineSource : std::uint8_t { kClient, kServer };
 constexpr std::array<const char*, 2> label_values(DeadlineSource) { return {"client", "server"}; }

@@ -215,6 +215,13 @@ struct Metrics {
                         "Finished sequences whose first token could not have been in time alone on the machine."};
   Counters<> refused_late{table_, "llm_admission_refused_total",
                           "Sequences refused because their first token was predicted later than promised."};
+  Gauges<> retry_line{table_, "llm_retry_line_requests",
+                      "Refused requests that were told when to come back and are not back: they have a place in line."};
+  Counters<PlaceEnd> retry_places{table_,
+                                  "llm_retry_places_total",
+                                  "Places in line that ended: kept (the request came back when it was told) or lost "
+                                  "(it did not).",
+                                  {"outcome"}};
   Gauges<PromptClass> admission_doubt{table_,
                                       "llm_admission_doubt",
                                       "How many times a predicted first token counts at admission, by length of "

@@ -68,12 +68,6 @@ std::optional<std::uint64_t> Scheduler::drop(RequestId id) {
 
 bool Scheduler::has_work() const { return !state_->sequences.empty() || !state_->in_flight.empty(); }
 
-bool Scheduler::has_capacity() const {
-  const State& s = *state_;
-  return s.in_flight.size() < s.limits.steps_in_flight && s.running.size() < s.limits.sequences_max &&
-         s.blocks_available() > 0;
-}
-
 std::uint32_t Scheduler::in_flight() const { return static_cast<std::uint32_t>(state_->in_flight.size()); }
 
 SchedulerCounts Scheduler::counts() const {

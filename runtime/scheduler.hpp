@@ -17,8 +17,10 @@
 #include "runtime/load_view.hpp"
 #include "runtime/request.hpp"
 #include "runtime/result.hpp"
+#include "runtime/retry_line.hpp"
 #include "runtime/step_budget.hpp"
 #include "runtime/step_plan.hpp"
+#include "runtime/tenant_books.hpp"
 
 namespace troupe {
 
@@ -114,12 +116,14 @@ class Scheduler {
   static constexpr std::uint32_t kRetriesMax = 2;
 
   bool has_work() const;      // something is waiting, running or in flight
-  bool has_capacity() const;  // a plan() now could put more sequences to work than are running, if there are any
   std::uint32_t in_flight() const;
   SchedulerCounts counts() const;
   LoadView load(SteadyTime now) const;
   // Who would be served before a sequence with these properties came to its turn.
   Ahead ahead_of(const SequenceRequest& newcomer) const;
+  const TenantBooks& tenants() const;
+  // Whether the queue could take so many more, and one, with a share of it left.
+  bool has_room(const LineLoad& more, double reserve) const;
   std::optional<SteadyTime> first_due() const;  // earliest deadline or due time among the waiting
   const SchedulerLimits& limits() const;
 

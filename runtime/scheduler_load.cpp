@@ -2,16 +2,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/milliseconds.hpp"
 #include "runtime/scheduler_state.hpp"
 
 namespace troupe {
 namespace {
 
 constexpr double kLateMs = 100;  // to go, for a prompt that is late
-
-double ms_between(SteadyTime from, SteadyTime to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
 
 }  // namespace
 
@@ -76,6 +73,15 @@ Ahead Scheduler::ahead_of(const SequenceRequest& newcomer) const {
     sum.sequences += share * ahead.sequences;
   }
   return sum;
+}
+
+const TenantBooks& Scheduler::tenants() const { return state_->tenants; }
+
+bool Scheduler::has_room(const LineLoad& more, double reserve) const {
+  const State& s = *state_;
+  double left = 1 - reserve;
+  return s.waiting.size() + more.sequences < left * s.limits.queue_max &&
+         static_cast<double>(s.waiting.tokens()) + more.tokens < left * static_cast<double>(s.limits.queue_tokens_max);
 }
 
 std::optional<SteadyTime> Scheduler::first_due() const {

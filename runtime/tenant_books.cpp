@@ -1,6 +1,7 @@
 #include "runtime/tenant_books.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace troupe {
 
@@ -11,21 +12,32 @@ Tenant& TenantBooks::enter(const std::string& name) {
     found = tenants_.emplace(name, std::make_unique<Tenant>()).first;
   }
   Tenant& tenant = *found->second;
-  if (tenant.live++ > 0) return tenant;
-  bool is_alone = true;
-  double least = 0;
-  for (const auto& [other_name, other] : tenants_) {
-    if (other.get() == &tenant || other->live == 0) continue;
-    least = is_alone ? other->served : std::min(least, other->served);
-    is_alone = false;
+  if (tenant.live > 0) {
+    ++tenant.live;
+    return tenant;
   }
-  if (!is_alone) tenant.served = std::max(tenant.served, least);
+  tenant.served = std::max(tenant.served, least_served());
+  ++tenant.live;
   ++active_;
   return tenant;
 }
 
 void TenantBooks::leave(Tenant& tenant) {
   if (--tenant.live == 0) --active_;
+}
+
+double TenantBooks::least_served() const {
+  std::optional<double> least;
+  for (const auto& [name, tenant] : tenants_) {
+    if (tenant->live > 0) least = least ? std::min(*least, tenant->served) : tenant->served;
+  }
+  return least.value_or(0);
+}
+
+double TenantBooks::rank(const std::string& name, double least) const {
+  const Tenant* tenant = find(name);
+  if (tenant == nullptr) return least;
+  return tenant->live > 0 ? tenant->served : std::max(tenant->served, least);
 }
 
 void TenantBooks::forget_absent() {

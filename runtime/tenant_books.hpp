@@ -22,6 +22,9 @@ class TenantBooks {
   void leave(Tenant& tenant);
 
   const Tenant* find(const std::string& name) const;
+  double least_served() const;  // of those with live sequences; 0: there are none
+  // What its counter would stand at if it came now, when `least` was served at least: the lowest goes first.
+  double rank(const std::string& name, double least) const;
   std::uint32_t active() const { return active_; }  // tenants with live sequences
 
   static constexpr std::size_t kAbsentMax = 4096;  // tenants whose counter is kept while they are away

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <queue>
 #include <unordered_map>
 
 #include "load/random.hpp"
@@ -24,15 +25,35 @@ ServiceLevel level_of(const Slo& slo) {
 // Follows each request from its arrival to its end.
 class Audience {
  public:
-  Audience(const Trace& trace, const Slo& slo) : trace_(trace), slo_(slo), level_(level_of(slo)) {}
+  Audience(const Trace& trace, const Slo& slo, std::uint32_t retries)
+      : trace_(trace), slo_(slo), level_(level_of(slo)), retries_(retries) {}
+
+  // Who comes back, and when.
+  struct Return {
+    double at_ms = 0;
+    RequestId id = 0;
+    bool operator>(const Return& other) const { return at_ms != other.at_ms ? at_ms > other.at_ms : id > other.id; }
+  };
+  double next_return_ms() const {
+    return returns_.empty() ? std::numeric_limits<double>::infinity() : returns_.top().at_ms;
+  }
+  RequestId take_return() {
+    Return back = returns_.top();
+    returns_.pop();
+    Attempts& attempts = attempts_[back.id];
+    attempts.last_s = back.at_ms / 1000;
+    if (++attempts.retries == 1) ++result_.first_retries;
+    return back.id;
+  }
 
   void see(const SimulatedServer::Seen& seen) {
     using Kind = SimulatedServer::Seen::Kind;
     switch (seen.kind) {
       case Kind::kAccepted:
+        accepted(seen.id);
         break;
       case Kind::kRefused:
-        ++result_.refused;
+        refused(seen);
         break;
       case Kind::kFailed:
         ++result_.failed;
@@ -54,10 +75,33 @@ class Audience {
 
  private:
   struct Open {
+    double began_s = 0;
     Feel feel;
     double last_s = 0;
   };
+  struct Attempts {
+    std::uint32_t retries = 0;
+    double last_s = 0;
+  };
   const TraceRow& row(RequestId id) const { return trace_.rows[id - 1]; }
+
+  void accepted(RequestId id) {
+    auto found = attempts_.find(id);
+    bool is_first_retry = found != attempts_.end() && found->second.retries == 1;
+    if (is_first_retry) ++result_.first_retries_served;
+    open_[id].began_s = found == attempts_.end() ? row(id).arrival_s : found->second.last_s;
+    attempts_.erase(id);
+  }
+
+  void refused(const SimulatedServer::Seen& seen) {
+    ++result_.refused;
+    Attempts& attempts = attempts_[seen.id];
+    if (attempts.retries < retries_) {
+      returns_.push({seen.now_ms + 1000.0 * seen.error->retry_after_s, seen.id});
+    } else {
+      attempts_.erase(seen.id);
+    }
+  }
 
   void token(const SimulatedServer::Seen& seen) {
     const TraceRow& request = row(seen.id);
@@ -66,7 +110,7 @@ class Audience {
     tenant.service_tokens += 1;
     Open& open = open_[seen.id];
     if (!open.feel.first_token_s) {
-      double first_s = now_s - request.arrival_s;
+      double first_s = now_s - open.began_s;
       open.feel.first_token_s = first_s;
       open.feel.prompt_tokens = request.prompt_tokens;
       result_.first_token.observe(first_s);
@@ -99,7 +143,10 @@ class Audience {
   ServiceLevel level_;
   SimulationResult result_;
   LatencySketch ratio_;
+  std::uint32_t retries_;
   std::unordered_map<RequestId, Open> open_;
+  std::unordered_map<RequestId, Attempts> attempts_;  // of those that were refused and may come back
+  std::priority_queue<Return, std::vector<Return>, std::greater<>> returns_;
 };
 
 }  // namespace
@@ -129,7 +176,7 @@ BatcherOptions batcher_options(const StepCost& cost) {
 
 SimulationResult simulate(const Trace& trace, const SimulationOptions& options) {
   SeededRandom random(options.seed, 1);
-  Audience audience(trace, options.slo);
+  Audience audience(trace, options.slo, options.retries);
   double span_ms = trace.rows.back().arrival_s * 1000;
   auto step_ms = [&](const StepShape& shape, double now_ms) {
     double ms = options.cost->ms(shape);
@@ -147,11 +194,14 @@ SimulationResult simulate(const Trace& trace, const SimulationOptions& options) 
     double arrival_ms =
         next < trace.rows.size() ? trace.rows[next].arrival_s * 1000 : std::numeric_limits<double>::infinity();
     double event_ms = server.next_event_ms();
-    if (std::isinf(arrival_ms) && std::isinf(event_ms)) break;
-    now_ms = std::max(now_ms, std::min(arrival_ms, event_ms));
-    if (arrival_ms <= event_ms) {
-      const TraceRow& row = trace.rows[next++];
-      server.arrive({next, row.prompt_tokens, row.output_tokens, trace.tenants[row.tenant], 0, {}}, now_ms);
+    double return_ms = audience.next_return_ms();
+    double first_ms = std::min({arrival_ms, return_ms, event_ms});
+    if (std::isinf(first_ms)) break;
+    now_ms = std::max(now_ms, first_ms);
+    if (first_ms < event_ms || first_ms == arrival_ms) {
+      RequestId id = first_ms == arrival_ms ? ++next : audience.take_return();
+      const TraceRow& row = trace.rows[id - 1];
+      server.arrive({id, row.prompt_tokens, row.output_tokens, trace.tenants[row.tenant], 0, {}}, now_ms);
     } else {
       server.advance(now_ms);
     }

@@ -20,6 +20,7 @@ struct SimulationOptions {
   Slo slo;                            // what is judged, whatever the batcher promises
   const Scenario* machine = nullptr;  // whose slowness, noise and stalls the steps have; none: they cost what they cost
   std::uint64_t seed = 1;
+  std::uint32_t retries = 0;  // of a refused request, each when Retry-After said; it is judged by its last attempt
 };
 
 struct TenantFigures {
@@ -29,6 +30,7 @@ struct TenantFigures {
 
 struct SimulationResult {
   std::uint64_t offered = 0, refused = 0, failed = 0, finished = 0;
+  std::uint64_t first_retries = 0, first_retries_served = 0;
   std::uint64_t good = 0;                      // held both targets, as ServiceLevel says
   std::uint64_t good_soft = 0;                 // with the mean gap instead
   double offered_tokens = 0, good_tokens = 0;  // prompt and output
@@ -42,6 +44,9 @@ struct SimulationResult {
   std::map<std::string, TenantFigures> tenants;
 
   double goodput() const { return offered == 0 ? 0 : static_cast<double>(good) / static_cast<double>(offered); }
+  double first_retry_success() const {
+    return first_retries == 0 ? 1 : static_cast<double>(first_retries_served) / static_cast<double>(first_retries);
+  }
   double goodput_by_tokens() const { return offered_tokens == 0 ? 0 : good_tokens / offered_tokens; }
   double jain() const;  // of the tenants' service tokens
 };

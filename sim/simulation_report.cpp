@@ -8,9 +8,9 @@
 namespace troupe {
 namespace {
 
-constexpr const char* kColumns[] = {"setting",       "good %",     "good tokens %", "good on average %",
-                                    "refused",       "late",       "TTFT p50 ms",   "TTFT p99 ms",
-                                    "p99 / allowed", "ITL p50 ms", "ITL p99 ms",    "busy %"};
+constexpr const char* kColumns[] = {"setting",    "good %",     "good tokens %", "good on average %", "refused",
+                                    "retry ok %", "late",       "TTFT p50 ms",   "TTFT p99 ms",       "p99 / allowed",
+                                    "ITL p50 ms", "ITL p99 ms", "busy %"};
 
 std::string number(double value, int digits) {
   char text[32];
@@ -27,6 +27,7 @@ std::vector<std::string> cells(const SimulatedSetting& setting) {
           number(100 * r.goodput_by_tokens(), 1),
           number(soft, 1),
           std::to_string(r.refused),
+          r.first_retries == 0 ? "-" : number(100 * r.first_retry_success(), 1),
           std::to_string(r.finished - r.good),
           ms(r.first_token, 0.5),
           ms(r.first_token, 0.99),

@@ -17,12 +17,10 @@ SteadyTime drain(DrainRate& rate, std::uint64_t tokens, std::chrono::millisecond
 }
 }  // namespace
 
-TEST_CASE("nothing measured yet: the shortest hint, not a guess") {
+TEST_CASE("nothing measured yet: no rate") {
   DrainRate rate;
   REQUIRE(rate.tokens_per_second(kStart) == 0.0);
-  REQUIRE(rate.retry_after_s(1000000, kStart) == DrainRate::kRetryAfterUnknown);
   rate.completed(100, kStart);  // one instant is no duration
-  REQUIRE(rate.retry_after_s(1000000, kStart) == DrainRate::kRetryAfterUnknown);
 }
 
 TEST_CASE("a steady rate is measured as it is, from the second step on") {
@@ -32,15 +30,6 @@ TEST_CASE("a steady rate is measured as it is, from the second step on") {
   REQUIRE(rate.tokens_per_second(kStart + 100ms) == Approx(500.0));
   SteadyTime now = drain(rate, 50, 100ms, 20s, kStart + 200ms);
   REQUIRE(rate.tokens_per_second(now) == Approx(500.0));
-}
-
-TEST_CASE("D7: Retry-After is the time the work ahead takes, within its bounds") {
-  DrainRate rate;
-  SteadyTime now = drain(rate, 100, 100ms, 10s, kStart);  // 1000 tokens per second
-  REQUIRE(rate.retry_after_s(0, now) == 1);
-  REQUIRE(rate.retry_after_s(2500, now) == 3);
-  REQUIRE(rate.retry_after_s(1000000, now) == DrainRate::kRetryAfterMax);
-  REQUIRE(rate.retry_after_s(UINT64_MAX, now) == DrainRate::kRetryAfterMax);
 }
 
 TEST_CASE("a change of speed is half learned after one half-life") {

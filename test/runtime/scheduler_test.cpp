@@ -301,18 +301,3 @@ TEST_CASE("scheduler reports logprobs and alternatives with the token") {
   REQUIRE(bench.events.back().top.size() == 2);
   REQUIRE(bench.events.back().top[1].token == 5);
 }
-
-TEST_CASE("scheduler has capacity while a row, a block and a step are free") {
-  BenchLimits limits;
-  limits.sequences_max = 2;
-  Bench bench(limits, 3);
-  REQUIRE(bench.scheduler.has_capacity());
-  REQUIRE(bench.enqueue(Bench::request(1, 20, 9)).ok());
-  bench.plan();
-  REQUIRE_FALSE(bench.scheduler.has_capacity());  // the only step is in flight
-  bench.apply();
-  REQUIRE(bench.scheduler.has_capacity());
-  REQUIRE(bench.enqueue(Bench::request(2, 10, 9)).ok());
-  bench.step();
-  REQUIRE_FALSE(bench.scheduler.has_capacity());
-}

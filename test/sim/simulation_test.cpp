@@ -77,6 +77,30 @@ TEST_CASE("D7: at five times the load what was accepted is in time, but for the 
   CHECK(static_cast<double>(result.good) / result.span_s > 2 * find_step_cost("cpu135")->capacity_per_s);
 }
 
+TEST_CASE("D7: refused clients that come back when they were told are served, in time, and nothing is lost by it") {
+  for (const char* scenario : {"over2", "over5", "spike3"}) {
+    SimulationOptions options = of("cpu135", scenario);
+    options.retries = 1;
+    SimulationResult result = simulate(make_trace(*options.machine, *options.cost, 2000, 1), options);
+    CAPTURE(scenario, result.first_retries, result.first_retry_success(), result.goodput(), result.allowance_p99);
+    CHECK(result.first_retries > 400);
+    CHECK(result.first_retry_success() >= 0.90);
+    CHECK(result.allowance_p99 <= 1.0);
+    CHECK(result.goodput() > 0.9);  // of all that were offered, at the first attempt or the second
+  }
+}
+
+TEST_CASE("D7: without promises too, when the queue is full") {
+  SimulationOptions options = of("cpu135", "over2");
+  options.retries = 1;
+  options.batcher.slo = options.slo = Slo{};
+  options.batcher.limits.queue_max = 64;
+  SimulationResult result = simulate(make_trace(*options.machine, *options.cost, 3000, 1), options);
+  CAPTURE(result.first_retries, result.first_retry_success());
+  CHECK(result.first_retries > 400);
+  CHECK(result.first_retry_success() >= 0.85);
+}
+
 TEST_CASE("D8: a quiet tenant is served beside one that floods") {
   SimulationResult result = run("cpu135", "tenants", 2000);
   REQUIRE(result.tenants.contains("quiet"));
