@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "load/random.hpp"
@@ -11,6 +12,7 @@ namespace troupe {
 namespace {
 
 constexpr int kArrivals = 30;
+constexpr int kReturnsMax = 20;
 constexpr std::uint64_t kEventsMax = 100'000;  // a game that does not end has broken something
 
 class Game {
@@ -27,13 +29,18 @@ class Game {
     while (!server_.broken() && ++result_.events < kEventsMax) {
       double event_ms = server_.next_event_ms();
       bool may_arrive = arrivals < kArrivals;
-      if (!may_arrive && std::isinf(event_ms) && server_.is_idle()) break;
+      if (!may_arrive) next_arrival_ms = std::numeric_limits<double>::infinity();
+      if (!may_arrive && returns_.empty() && std::isinf(event_ms) && server_.is_idle()) break;
       // At the same moment either may come first.
       bool arrival_first = may_arrive && (next_arrival_ms < event_ms || (next_arrival_ms == event_ms && one_in(2)));
       if (one_in(9) && !open_.empty()) {
         cancel_one(now_ms);
       } else if (has_deaths_ && one_in(60)) {
         kill(now_ms);
+      } else if (!returns_.empty() && returns_.begin()->first <= std::min(event_ms, next_arrival_ms)) {
+        now_ms = std::max(now_ms, returns_.begin()->first);
+        SimulatedRequest back = returns_.extract(returns_.begin()).mapped();
+        server_.arrive(sent_ = back, now_ms);
       } else if (arrival_first) {
         now_ms = std::max(now_ms, next_arrival_ms);
         arrive(++arrivals, now_ms);
@@ -91,7 +98,16 @@ class Game {
     request.tenant.assign(upto(3), 't');
     request.priority = one_in(5) ? 1 : 0;
     if (one_in(6)) request.timeout_ms = 10.0 + upto(400);
+    sent_ = request;
     server_.arrive(request, now_ms);
+  }
+
+  // Half of the refused come back, in time or not.
+  void note_refused(const Error& error, double now_ms) {
+    ++result_.refused;
+    if (error.code != ErrorCode::kQueueFull || one_in(2) || returned_ >= kReturnsMax) return;
+    ++returned_;
+    returns_.emplace(now_ms + 1000.0 * error.retry_after_s * (one_in(3) ? 0.5 : 1) + upto(3000), sent_);
   }
 
   void cancel_one(double now_ms) {
@@ -116,7 +132,7 @@ class Game {
         open_.insert(seen.id);
         break;
       case Kind::kRefused:
-        ++result_.refused;
+        note_refused(*seen.error, seen.now_ms);
         break;
       case Kind::kToken:
         break;
@@ -134,6 +150,9 @@ class Game {
   SeededRandom random_;
   bool has_deaths_ = false, hangs_ = false;
   std::set<RequestId> open_;
+  SimulatedRequest sent_;                            // the last
+  std::multimap<double, SimulatedRequest> returns_;  // by when
+  int returned_ = 0;
   Exploration result_;
   SimulatedServer server_;
 };

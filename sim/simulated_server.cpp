@@ -140,6 +140,8 @@ void SimulatedServer::check(double now_ms) {
     breaks("contract 3: blocks do not add up", now_ms);
   SchedulerCounts counts = batcher_.scheduler().counts();
   if (counts.waiting > queue_bound_) breaks("contract 4: the queue grew beyond its bound", now_ms);
+  if (batcher_.retry_line().size() > RetryLine::kPlacesMax)
+    breaks("contract 4: the line grew beyond its bound", now_ms);
   if (counts.waiting + counts.running != live_.size()) breaks("contract 1: a request was forgotten", now_ms);
   bool can_go_on = !flights_.empty() || batcher_.wake_at().has_value();
   if (!live_.empty() && !can_go_on) breaks("there is work, and nothing will happen", now_ms);
