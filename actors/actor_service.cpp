@@ -253,7 +253,6 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
     caf::anon_send(state.supervisor, Drain{});
     return refuse(shutting_down());
   }
-  slot->memory = std::move(memory->request);
   stream->keep(std::move(memory->answer), answer_bytes(1, request.logprobs));
   RequestJob job;
   job.is_deterministic = request.is_deterministic();
@@ -262,6 +261,7 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   job.request = std::move(request);
   job.stream = stream;
   job.slot = std::move(slot);
+  job.memory = std::move(memory->request);
   job.received = env.now();
   job.submitted = env.now();
   caf::actor actor = spawn_request(state.system, state.env, state.supervisor, std::move(job));

@@ -98,7 +98,7 @@ class RequestLogic final : public ActorLogic {
 
   // Now that the lengths are known: less than the bound it came in with, or more for a prompt of very short tokens.
   bool keep_memory() {
-    MemoryLease& memory = job_.slot->memory;
+    MemoryLease& memory = job_.memory;
     std::uint64_t bytes = request_bytes_of_tokens(sequence_.prompt.size());
     if (!memory.grow_to(bytes)) {
       fail(env_->options.memory->refusal(MemoryUse::kRequests, bytes, env_->status.retry_after_s.load()));

@@ -66,8 +66,6 @@ class LiveSlot {
   LiveSlot(const LiveSlot&) = delete;
   LiveSlot& operator=(const LiveSlot&) = delete;
 
-  MemoryLease memory;  // of prompt and tokens
-
   // nullptr when all are taken.
   static std::shared_ptr<LiveSlot> take(const ServiceEnvPtr& env) {
     if (env->status.live.fetch_add(1) < env->options.requests_max) return std::make_shared<LiveSlot>(env);
