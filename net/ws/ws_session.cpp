@@ -290,6 +290,7 @@ void WsSession::read() {
 bool WsSession::has_memory() {
   if (in_.size() <= kUncountedMessage) return true;
   std::uint64_t bytes = 3 * in_.size();  // the buffer doubles: both copies while it does
+  if (socket_.is_message_done()) bytes += parse_bytes({static_cast<const char*>(in_.cdata().data()), in_.size()});
   if (in_memory_.grow_to(bytes)) return true;
   context_.memory->count(MemoryStep::kRefusal);
   return false;
