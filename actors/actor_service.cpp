@@ -97,6 +97,23 @@ void clamp_output(std::uint32_t max, StopRules& stop) {
   stop.min_tokens = std::min(stop.min_tokens, max);
 }
 
+// What the request may need until it ends, and its answer until that is read.
+struct RequestMemory {
+  MemoryLease request, answer;
+};
+
+Result<RequestMemory> take_memory(ServiceEnv& env, const Request& request, std::uint32_t retry_after_s) {
+  const MemoryGovernorPtr& governor = env.options.memory;
+  RequestMemory memory{{governor, MemoryUse::kRequests}, {governor, MemoryUse::kAnswers}};
+  std::uint64_t bytes = request_bytes(bytes_of(request.prompt));
+  if (!memory.request.grow_to(bytes)) return governor->refusal(MemoryUse::kRequests, bytes, retry_after_s);
+  std::uint32_t tokens = env.limits.context_length;
+  if (request.stop.max_tokens > 0) tokens = std::min(tokens, request.stop.max_tokens);
+  bytes = answer_bytes(tokens, request.logprobs);
+  if (!memory.answer.grow_to(bytes)) return governor->refusal(MemoryUse::kAnswers, bytes, retry_after_s);
+  return memory;
+}
+
 LiveRequestPtr live_request(const Request& request) {
   auto live = std::make_shared<LiveRequest>();
   live->id = request.id;
@@ -122,6 +139,10 @@ struct ActorService::State {
   State(ServiceEnvPtr the_env, std::uint32_t threads)
       : env(std::move(the_env)), config(threads), system(config), supervisor(spawn_supervisor(system, env)) {
     let_go_of_actor_system();
+    if (!env->options.memory) return;
+    env->options.memory->on_tight([address = supervisor.address()] {
+      if (auto alive = caf::actor_cast<caf::actor>(address)) caf::anon_send(alive, YieldMemory{});
+    });
   }
 
   // No request is live any more.
@@ -130,6 +151,7 @@ struct ActorService::State {
     supervisor = nullptr;
     env->options.text_workers->close();
     system.await_all_actors_done();
+    if (env->options.memory) env->options.memory->on_tight({});
   }
 
   // Whether no request was live before `deadline`.
@@ -216,6 +238,9 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   if (env.status.failed_stage.load() >= 0) {
     return refuse(Error{ErrorCode::kNotReady, failure_of(env.status), "", 0});
   }
+  clamp_output(env.status.max_tokens_max.load(), request.stop);
+  Result<RequestMemory> memory = take_memory(env, request, retry_after_s());
+  if (!memory) return refuse(memory.error());
   auto slot = LiveSlot::take(state.env);
   if (!slot) {
     return refuse(
@@ -228,7 +253,7 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
     caf::anon_send(state.supervisor, Drain{});
     return refuse(shutting_down());
   }
-  clamp_output(env.status.max_tokens_max.load(), request.stop);
+  stream->keep(std::move(memory->answer), answer_bytes(1, request.logprobs));
   RequestJob job;
   job.is_deterministic = request.is_deterministic();
   if (!request.sampling.seed) request.sampling.seed = state.seeds.draw(request.id);
@@ -236,6 +261,7 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   job.request = std::move(request);
   job.stream = stream;
   job.slot = std::move(slot);
+  job.memory = std::move(memory->request);
   job.received = env.now();
   job.submitted = env.now();
   caf::actor actor = spawn_request(state.system, state.env, state.supervisor, std::move(job));

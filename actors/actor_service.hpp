@@ -12,6 +12,7 @@
 #include "runtime/doors/inference_service.hpp"
 #include "runtime/doors/step_runner.hpp"
 #include "runtime/doors/text_codec.hpp"
+#include "runtime/memory_governor.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/scheduler.hpp"
 #include "runtime/work_queue.hpp"
@@ -25,6 +26,7 @@ struct ActorServiceOptions {
   std::shared_ptr<WorkQueue> text_workers;
   std::shared_ptr<Metrics> metrics;
   Clock clock = steady_clock();
+  MemoryGovernorPtr memory;               // of everything that grows with requests; none: nothing is counted
   std::shared_ptr<AccessLog> access_log;  // hears of every sequence that ended; may be none
 
   SchedulerLimits limits;  // lowered to what the runner can do

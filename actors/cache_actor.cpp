@@ -1,8 +1,11 @@
 #include "actors/cache_actor.hpp"
 
+#include <malloc.h>
+
 #include <caf/actor_cast.hpp>
 #include <caf/event_based_actor.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <unordered_map>
@@ -21,7 +24,10 @@ class Cache final : public ActorLogic {
   Cache(caf::event_based_actor* self, ServiceEnvPtr env)
       : self_(self),
         env_(std::move(env)),
-        store_(env_->status.result_cache_bytes, env_->status.result_cache_bytes / kEntryShare) {}
+        store_(env_->status.result_cache_bytes, env_->status.result_cache_bytes / kEntryShare),
+        memory_(env_->options.memory, MemoryUse::kResultCache) {
+    if (env_->options.memory) env_->options.memory->to_yield();  // what a cache before this one was told is done
+  }
 
   caf::behavior behavior() override {
     return {
@@ -29,6 +35,7 @@ class Cache final : public ActorLogic {
         [this](Publish& message) { publish(message); },
         [this](const Leave& message) { leave(message.key, self_->current_sender()->id()); },
         [this](const CacheBudget& message) { set_budget(message.bytes); },
+        [this](const YieldMemory&) { yield_memory(); },
         [this](const DropStored&) { return drop_stored(); },
     };
   }
@@ -75,7 +82,7 @@ class Cache final : public ActorLogic {
   }
 
   void publish(Publish& message) {
-    store_.store(message.key, message.result);
+    if (has_memory_for(*message.result)) store_.store(message.key, message.result);
     show_bytes();
     auto flight = flights_.find(message.key);
     if (flight == flights_.end()) return;
@@ -99,7 +106,27 @@ class Cache final : public ActorLogic {
     return dropped;
   }
 
-  void show_bytes() { env_->metrics().result_cache_bytes.set(static_cast<double>(store_.bytes_used())); }
+  // While memory is tight nothing more is kept.
+  bool has_memory_for(const StoredResult& result) {
+    if (memory_.grow_to(store_.bytes_used() + result.bytes() + MemoryResultStore::kEntryOverheadBytes)) return true;
+    env_->options.memory->count(MemoryStep::kResultCache);
+    return false;
+  }
+
+  void yield_memory() {
+    std::uint64_t bytes = env_->options.memory->to_yield();
+    std::size_t used = store_.bytes_used();
+    if (bytes == 0 || used == 0) return;
+    store_.shrink_to(used - std::min<std::uint64_t>(bytes, used));
+    show_bytes();
+    env_->options.memory->count(MemoryStep::kResultCache);
+    malloc_trim(0);  // others allocate from arenas of their own
+  }
+
+  void show_bytes() {
+    memory_.shrink_to(store_.bytes_used());
+    env_->metrics().result_cache_bytes.set(static_cast<double>(store_.bytes_used()));
+  }
 
   void leave(const ResultKey& key, caf::actor_id who) {
     auto entry = flights_.find(key);
@@ -128,6 +155,7 @@ class Cache final : public ActorLogic {
   caf::event_based_actor* self_;
   const ServiceEnvPtr env_;
   MemoryResultStore store_;
+  MemoryLease memory_;                                      // for what is stored
   std::unordered_map<ResultKey, Flight, KeyHash> flights_;  // at most one for each live request
   std::unordered_map<caf::actor_id, ResultKey> led_by_;
   std::size_t followers_ = 0;  // of all flights, at most followers_max

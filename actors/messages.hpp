@@ -137,7 +137,8 @@ struct Trim {
 struct CacheBudget {
   std::size_t bytes = 0;
 };
-struct DropStored {};  // answered by Dropped
+struct YieldMemory {};  // the cache asks the governor how much
+struct DropStored {};   // answered by Dropped
 struct SharePrefixes {
   bool on = true;
 };
@@ -178,6 +179,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::CancelTenant)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::AskState)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Trim)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::CacheBudget)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::YieldMemory)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::DropStored)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::SharePrefixes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::DropCachedBlocks)

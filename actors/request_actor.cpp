@@ -85,6 +85,7 @@ class RequestLogic final : public ActorLogic {
     Result<SequenceRequest> sequence = sequence_request(request_, *std::move(tokens), model);
     if (!sequence) return fail(sequence.error());
     sequence_ = *std::move(sequence);
+    if (!keep_memory()) return;
     job_.live->prompt_tokens.store(static_cast<std::uint32_t>(sequence_.prompt.size()), std::memory_order_relaxed);
     times_.end(env_->now());
     if (!uses_cache()) return enqueue();
@@ -93,6 +94,19 @@ class RequestLogic final : public ActorLogic {
     in_cache_ = true;
     key_ = result_key(request_, sequence_.prompt, env_->runner.numerics_class);
     self_->send(wiring_.cache, Lookup{key_, stores_result(), mark(ProgressStage::kCache)});
+  }
+
+  // Now that the lengths are known: less than the bound it came in with, or more for a prompt of very short tokens.
+  bool keep_memory() {
+    MemoryLease& memory = job_.memory;
+    std::uint64_t bytes = request_bytes_of_tokens(sequence_.prompt.size());
+    if (!memory.grow_to(bytes)) {
+      fail(env_->options.memory->refusal(MemoryUse::kRequests, bytes, env_->status.retry_after_s.load()));
+      return false;
+    }
+    memory.shrink_to(bytes);
+    stream_.limit_tokens(sequence_.max_tokens);
+    return true;
   }
 
   // ---- result cache

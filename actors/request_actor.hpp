@@ -20,6 +20,7 @@ struct RequestJob {
   SteadyTime submitted{};  // its actor is about to be spawned
   std::shared_ptr<ResponseStream> stream;
   std::shared_ptr<LiveSlot> slot;
+  MemoryLease memory;  // of prompt and tokens
   LiveRequestPtr live = std::make_shared<LiveRequest>();
 };
 

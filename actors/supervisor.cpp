@@ -54,6 +54,7 @@ class Supervisor final : public ActorLogic {
         [this](const AskState& message) { message.reply->answer(state()); },
         [this](const Trim& message) { trim(message.reply); },
         [this](const CacheBudget& message) { tell(cache_, message); },
+        [this](const YieldMemory& message) { tell(cache_, message); },
         [this](const SharePrefixes& message) { tell(batcher_, message); },
     };
   }

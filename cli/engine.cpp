@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cstdio>
 
 #include "cli/batching.hpp"
@@ -31,8 +32,6 @@ std::shared_ptr<WorkQueue> start_text_workers(const ThreadPlan& threads) {
   });
 }
 
-std::string mebibytes(std::uint64_t bytes) { return std::to_string((bytes + (1U << 19)) >> 20U) + " MiB"; }
-
 }  // namespace
 
 HostLimits host_limits(const Settings& settings, std::uint32_t compute_threads) {
@@ -46,6 +45,8 @@ HostLimits host_limits(const Settings& settings, std::uint32_t compute_threads) 
 }
 
 MemoryBudget memory_budget(const Settings& settings) { return {allowed_memory_bytes(), settings.kv_memory.value}; }
+
+std::string mebibytes(std::uint64_t bytes) { return std::to_string((bytes + (1U << 19)) >> 20U) + " MiB"; }
 
 std::string describe(const MemoryPlan& plan) {
   return "weights " + mebibytes(plan.weights_bytes) + ", workspace " + mebibytes(plan.workspace_bytes) + ", KV " +
@@ -80,7 +81,13 @@ Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EnginePar
   engine->metrics->describe(
       {TROUPE_VERSION, card.name, card.architecture, card.quantization, card.numerics_class, card.device});
 
+  std::uint64_t free = load.memory.available_bytes - std::min(load.memory.available_bytes, model->memory.total_bytes());
+  engine->automatic_memory_limit = automatic_memory_limit(free, settings.body_max.value);
+  engine->governor = std::make_shared<MemoryGovernor>(engine->memory_limit(settings));
+  engine->metrics->watch(engine->governor);
+
   ActorServiceOptions options;
+  options.memory = engine->governor;
   options.codec = card.codec;
   options.new_runner = model->make_runner;
   options.text_workers = start_text_workers(engine->threads);

@@ -6,6 +6,7 @@
 #include "actors/thread_plan.hpp"
 #include "conf/settings.hpp"
 #include "model/load_model.hpp"
+#include "runtime/memory_governor.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/work_queue.hpp"
 
@@ -17,8 +18,13 @@ struct Engine {
   std::shared_ptr<Metrics> metrics;
   std::unique_ptr<ModelCatalog> catalog;
   MemoryPlan memory;
+  MemoryGovernorPtr governor;                // of what grows with clients, beside the plan
+  std::uint64_t automatic_memory_limit = 0;  // where memory.limit is 0
   std::unique_ptr<ActorService> service;
 
+  std::uint64_t memory_limit(const Settings& settings) const {
+    return settings.memory_limit.value > 0 ? settings.memory_limit.value : automatic_memory_limit;
+  }
   const ModelCard& card() const { return catalog->cards().front(); }
 };
 
@@ -34,6 +40,8 @@ Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EnginePar
 // How the settings bound a runner and what the process may use.
 HostLimits host_limits(const Settings& settings, std::uint32_t compute_threads);
 MemoryBudget memory_budget(const Settings& settings);
+
+std::string mebibytes(std::uint64_t bytes);  // "97 MiB"
 
 // "weights 97 MiB, workspace 5 MiB, KV 1024 blocks of 16 tokens (16384 tokens, 200 MiB), context 8192"
 std::string describe(const MemoryPlan& plan);

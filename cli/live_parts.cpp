@@ -39,8 +39,9 @@ void AccessLogPart::apply(const Settings&) {
 void ServerPart::apply(const Settings& wanted) {
   set_log_level(wanted.log_level);
   server_.retune(http_tuning(wanted));
-  service_.retune(service_tuning(wanted));
-  catalog_.set_aliases(wanted.model_aliases);
+  engine_.governor->set_limit(engine_.memory_limit(wanted));
+  engine_.service->retune(service_tuning(wanted));
+  engine_.catalog->set_aliases(wanted.model_aliases);
 }
 
 }  // namespace troupe

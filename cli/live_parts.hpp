@@ -2,11 +2,10 @@
 // What a reload reaches in a running server, as parts of its transaction. The objects outlive the parts.
 #include <optional>
 
-#include "actors/actor_service.hpp"
+#include "cli/engine.hpp"
 #include "conf/reload.hpp"
 #include "net/access_log_file.hpp"
 #include "net/http/http_server.hpp"
-#include "runtime/doors/model_catalog.hpp"
 
 namespace troupe {
 
@@ -27,14 +26,12 @@ class AccessLogPart final : public ReloadPart {
 
 class ServerPart final : public ReloadPart {
  public:
-  ServerPart(HttpServer& server, ActorService& service, ModelCatalog& catalog)
-      : server_(server), service_(service), catalog_(catalog) {}
+  ServerPart(HttpServer& server, Engine& engine) : server_(server), engine_(engine) {}
   void apply(const Settings& wanted) override;
 
  private:
   HttpServer& server_;
-  ActorService& service_;
-  ModelCatalog& catalog_;
+  Engine& engine_;
 };
 
 }  // namespace troupe

@@ -1,5 +1,6 @@
 #include "cli/process.hpp"
 
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -26,6 +27,10 @@ void prepare_process() {
   }
   std::signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_TIMERSLACK, 1);
+  // Bodies, documents and answers of this size go back to the system when they go; by itself the allocator would begin
+  // to keep them after the first few.
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
 Signals::Signals() {

@@ -29,6 +29,7 @@ HttpOptions http_options(const Settings& settings, const Engine& engine, AccessL
   options.admin.service = engine.service.get();
   options.admin.reload = std::move(reload);
   options.access_log = access_log;
+  options.memory = engine.governor;
   options.stats = [metrics = engine.metrics] { return stats_json(*metrics); };
   return options;
 }
@@ -88,7 +89,7 @@ int serve(const LoadedSettings& loaded, const ConfigSources& sources) {
   const ModelCard& card = engine.card();
   print_line("model " + card.name + " (" + card.architecture + ", " + card.quantization + "), " + card.device + ", " +
              std::to_string(engine.threads.compute) + " threads, class " + card.numerics_class);
-  print_line("memory: " + describe(engine.memory));
+  print_line("memory: " + describe(engine.memory) + "; for clients up to " + mebibytes(engine.governor->limit()));
 
   std::unique_ptr<MetricsEndpoint> metrics;
   if (settings.metrics_enabled) {
@@ -106,7 +107,7 @@ int serve(const LoadedSettings& loaded, const ConfigSources& sources) {
   HttpServer server(http_options(settings, engine, access_log.get(), ask), *engine.service, *engine.catalog,
                     engine.metrics.get());
   AccessLogPart access_log_part(*access_log);
-  ServerPart server_part(server, *engine.service, *engine.catalog);
+  ServerPart server_part(server, engine);
   Reloader reloader(sources, settings, {&access_log_part, &server_part});
   desk = std::make_unique<ReloadDesk>(&reloader, sources.file.value_or(""), [&signals] { signals.knock(); });
   auto port = server.start();

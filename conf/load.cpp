@@ -5,6 +5,7 @@
 
 #include "conf/quantity.hpp"
 #include "conf/toml_file.hpp"
+#include "runtime/memory_governor.hpp"
 #include "runtime/metric_aliases.hpp"
 
 namespace troupe {
@@ -265,6 +266,11 @@ Status validate(const Settings& settings) {
   if (settings.sequences_max > settings.step_tokens_max)
     return config_error("batching.sequences_max is " + std::to_string(settings.sequences_max) +
                         ", more than batching.step_tokens_max, " + std::to_string(settings.step_tokens_max));
+  std::uint64_t needed = memory_needed(settings.body_max.value);
+  if (settings.memory_limit.value > 0 && settings.memory_limit.value < needed)
+    return config_error("memory.limit is " + format_quantity(settings.memory_limit.value) + ", less than the " +
+                        format_quantity(needed) + " that one request of server.body_max, " +
+                        format_quantity(settings.body_max.value) + ", may need");
   if (settings.batching_mode != "auto" && settings.batching_mode != "fixed")
     return config_error("batching.mode is \"" + settings.batching_mode + "\" (auto or fixed)");
   for (const std::string& vocabulary : settings.metrics_aliases)

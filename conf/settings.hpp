@@ -58,6 +58,8 @@ struct Settings {
   double slo_ttft_ms_per_token = 1.0;
   std::uint32_t slo_itl_ms = 0;
 
+  Bytes memory_limit{0};
+
   bool cache_enabled = true;
   Bytes cache_memory{64U << 20};
 
@@ -125,6 +127,7 @@ inline const Knob kKnobs[] = {
   {"slo.ttft_ms", &Settings::slo_ttft_ms, "ms", 0, 3'600'000, "promised first token, with the next: who would miss it is refused; 0: aim at 1 s, refuse nobody"},
   {"slo.ttft_ms_per_token", &Settings::slo_ttft_ms_per_token, "ms", 0, 10'000, "so much more for each token of the prompt"},
   {"slo.itl_ms", &Settings::slo_itl_ms, "ms", 0, 3'600'000, "promised time between tokens: limits steps and sequences; 0: aim at 100 ms"},
+  {"memory.limit", &Settings::memory_limit, "bytes", 0, kAnyBytes, "for everything that grows with clients; 0: half of what the plan leaves free, 256 MiB to 16 GiB", kLive},
   {"cache.enabled", &Settings::cache_enabled, "bool", 0, 0, "answers deterministic requests (greedy or seeded) from memory", kLive},
   {"cache.memory", &Settings::cache_memory, "bytes", 0, kAnyBytes, "least recently used answers go first", kLive},
   {"health.stall_ms", &Settings::stall_ms, "ms", 100, 3'600'000, "a stage with work and no progress for so long makes /ready 503", kLive},

@@ -24,6 +24,7 @@ std::string figure(const char* format, double a, double b = 0.0, double c = 0.0)
 struct Figures {
   double received, refused, queue_full, steps, busy, rows, positions, generated;  // since `before`
   double preemptions, write_stalls, connections_refused, restarts;
+  double memory, memory_limit, memory_steps, memory_refusals;                 // bytes now; since `before`
   double in_progress, running, queued, queue_oldest, blocks, blocks_to_have;  // now
   double receive_s, prefill_s, decode_s, all_stages_s;                        // of requests that ended since
 
@@ -42,6 +43,10 @@ struct Figures {
     preemptions = since("llm_preemptions_total");
     write_stalls = since("llm_cancellations_total", {{"reason", "write_stall"}});
     connections_refused = since("llm_http_connections_refused_total");
+    memory = after.sum("llm_memory_bytes");
+    memory_limit = after.sum("llm_memory_limit_bytes");
+    memory_steps = since("llm_memory_degraded_total");
+    memory_refusals = since("llm_memory_degraded_total", {{"step", "refusal"}});
     restarts = since("llm_executor_restarts_total");
     in_progress = after.sum("llm_requests_in_progress");
     running = after.sum("llm_running_sequences");
@@ -72,6 +77,11 @@ void add_load(const Figures& f, std::vector<std::string>& evidence) {
   evidence.push_back(figure("the device computes %.0f %% of the time, %.1f sequences in a step", 100 * f.busy, f.rows));
   evidence.push_back(
       figure("%.0f sequences run, %.0f wait, the oldest for %.2f s", f.running, f.queued, f.queue_oldest));
+  if (f.memory_steps == 0.0) return;
+  constexpr double kMebibyte = 1U << 20U;
+  evidence.push_back(
+      figure("memory is tight: %.0f of %.0f MiB of memory.limit are taken; it was given way for %.0f times",
+             f.memory / kMebibyte, f.memory_limit / kMebibyte, f.memory_steps));
 }
 
 Bottleneck find(const Figures& f) {
@@ -105,6 +115,7 @@ void advise(const Figures& f, Diagnosis& d) {
     case Bottleneck::kRefusing:
       d.evidence.push_back(
           figure("%.1f refusals/s because the queue is full, of %.1f requests/s offered", f.queue_full, f.received));
+      if (f.memory_refusals > 0.0) say("raise memory.limit, or ask for less: shorter max_tokens, fewer logprobs");
       say("more is offered than the device computes: add a server, or cores (compute.threads)");
       say("batching.queue_max and batching.queue_tokens_max only decide how long clients wait before they are refused");
       return;

@@ -26,12 +26,14 @@ void MemoryResultStore::store(const ResultKey& key, std::shared_ptr<const Stored
 void MemoryResultStore::set_bytes_max(std::size_t bytes_max, std::size_t entry_bytes_max) {
   bytes_max_ = bytes_max;
   entry_bytes_max_ = entry_bytes_max;
-  while (bytes_used_ > bytes_max_) forget(std::prev(entries_.end()));
+  shrink_to(bytes_max_);
 }
 
-void MemoryResultStore::clear() {
-  while (!entries_.empty()) forget(entries_.begin());
+void MemoryResultStore::shrink_to(std::size_t bytes) {
+  while (bytes_used_ > bytes) forget(std::prev(entries_.end()));
 }
+
+void MemoryResultStore::clear() { shrink_to(0); }
 
 void MemoryResultStore::forget(std::list<Entry>::iterator entry) {
   bytes_used_ -= entry->bytes;

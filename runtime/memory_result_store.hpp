@@ -23,6 +23,7 @@ class MemoryResultStore final : public ResultStore {
   std::size_t bytes_used() const override { return bytes_used_; }
   std::size_t size() const { return entries_.size(); }
   void set_bytes_max(std::size_t bytes_max, std::size_t entry_bytes_max);  // forgets what no longer fits
+  void shrink_to(std::size_t bytes);  // forgets what is beyond
   void clear();
 
  private:

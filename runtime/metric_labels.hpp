@@ -3,6 +3,7 @@
 #include <array>
 
 #include "runtime/batch_reasons.hpp"
+#include "runtime/memory_governor.hpp"
 #include "runtime/request.hpp"
 #include "runtime/result.hpp"
 #include "runtime/slo.hpp"
@@ -50,6 +51,13 @@ constexpr std::array<const char*, 2> label_values(DeadlineSource) { return {"cli
 
 enum class KvState : std::uint8_t { kFree, kCached, kReferenced };
 constexpr std::array<const char*, 3> label_values(KvState) { return {"free", "cached", "referenced"}; }
+
+constexpr std::array<const char*, kMemoryUses> label_values(MemoryUse) {
+  return {"connections", "input", "requests", "answers", "result_cache"};
+}
+constexpr std::array<const char*, kMemorySteps> label_values(MemoryStep) {
+  return {"result_cache", "slow_reader", "refusal"};
+}
 
 enum class Protocol : std::uint8_t { kHttp, kWebSocket, kGrpc };
 constexpr std::array<const char*, 3> label_values(Protocol) { return {"http", "websocket", "grpc"}; }

@@ -203,6 +203,36 @@ std::vector<MetricSample> Metrics::efficiency() const {
   return one(std::clamp((computed - wasted) / computed, 0.0, 1.0));
 }
 
+std::vector<MetricSample> Metrics::memory_by_use() const {
+  std::vector<MetricSample> out;
+  if (memory_ == nullptr) return out;
+  for (std::size_t i = 0; i < kMemoryUses; ++i) {
+    auto use = static_cast<MemoryUse>(i);
+    out.push_back({{{"use", label_values(use)[i]}}, static_cast<double>(memory_->used(use)), {}, 0.0});
+  }
+  return out;
+}
+
+std::vector<MetricSample> Metrics::memory_by_step() const {
+  std::vector<MetricSample> out;
+  if (memory_ == nullptr) return out;
+  for (std::size_t i = 0; i < kMemorySteps; ++i) {
+    auto step = static_cast<MemoryStep>(i);
+    out.push_back({{{"step", label_values(step)[i]}}, static_cast<double>(memory_->steps(step)), {}, 0.0});
+  }
+  return out;
+}
+
+std::vector<MetricSample> Metrics::memory_level_now() const {
+  if (memory_ == nullptr) return {};
+  return one(static_cast<double>(memory_->level()));
+}
+
+std::vector<MetricSample> Metrics::memory_figure(std::uint64_t (MemoryGovernor::*figure)() const) const {
+  if (memory_ == nullptr) return {};
+  return one(static_cast<double>((*memory_.*figure)()));
+}
+
 std::vector<MetricSample> Metrics::info() const {
   return {MetricSample{{{"version", info_.version},
                         {"model_name", info_.model},

@@ -53,6 +53,7 @@ struct Metrics {
   Clock clock_;
   MetricTable table_;
   ServerInfo info_;
+  std::shared_ptr<const MemoryGovernor> memory_;
   WindowedRate offered_rate_, served_rate_, token_rate_;
   QuantileSketch first_token_sketch_, inter_token_sketch_, duration_sketch_;
   std::atomic<std::int64_t> oldest_waiting_ns_ = kNobodyWaits;  // steady time
@@ -267,6 +268,32 @@ struct Metrics {
   Counters<> access_log_dropped{table_, "llm_access_log_dropped_total",
                                 "Lines lost: the queue of the access log was full, or its file could not be written."};
 
+  // ---- memory that grows with clients ---------------------------------------------------------------------------
+  DerivedMetric memory_used{table_,
+                            MetricType::kGauge,
+                            "llm_memory_bytes",
+                            "Host memory taken for clients, by what it is for; the plan (weights, KV) is not in it.",
+                            [this] { return memory_by_use(); },
+                            {"use"}};
+  DerivedMetric memory_peak{table_, MetricType::kGauge, "llm_memory_peak_bytes",
+                            "The most that was ever taken at a time.",
+                            [this] { return memory_figure(&MemoryGovernor::most_used); }};
+  DerivedMetric memory_limit{table_, MetricType::kGauge, "llm_memory_limit_bytes",
+                             "memory.limit in force: what is taken together stays below nine tenths of it.",
+                             [this] { return memory_figure(&MemoryGovernor::limit); }};
+  DerivedMetric memory_level{
+      table_, MetricType::kGauge, "llm_memory_level",
+      "0: calm; 1: the result cache gives back (60 % are taken); 2: slow readers are cut off (75 %).",
+      [this] { return memory_level_now(); }};
+  DerivedMetric memory_steps{
+      table_,
+      MetricType::kCounter,
+      "llm_memory_degraded_total",
+      "What was done because memory was tight: answers not stored or forgotten, slow readers cut "
+      "off, connections and requests refused.",
+      [this] { return memory_by_step(); },
+      {"step"}};
+
   // ---- process --------------------------------------------------------------------------------------------------
   DerivedMetric server_info{table_,
                             MetricType::kGauge,
@@ -295,6 +322,7 @@ struct Metrics {
   void http_answered(HttpRoute route, int status);
   void oldest_waiting(std::optional<SteadyTime> since);
   void describe(ServerInfo info);  // before the threads start
+  void watch(std::shared_ptr<const MemoryGovernor> memory) { memory_ = std::move(memory); }  // likewise
 
   // ---- reading --------------------------------------------------------------------------------------------------
   // By name, ascending. The families that make up the books are of one reading: in every scrape they add up.
@@ -304,6 +332,7 @@ struct Metrics {
   const MetricFamily* find(std::string_view name) const;
   RequestBooks books() const;
   const ServerInfo& described() const { return info_; }
+  const MemoryGovernor* memory() const { return memory_.get(); }  // nullptr: nobody counts it
   double oldest_waiting_seconds() const;
 
  private:
@@ -312,6 +341,10 @@ struct Metrics {
   std::vector<MetricSample> quantiles(const QuantileSketch& sketch) const;
   std::vector<MetricSample> efficiency() const;
   std::vector<MetricSample> info() const;
+  std::vector<MetricSample> memory_by_use() const;
+  std::vector<MetricSample> memory_by_step() const;
+  std::vector<MetricSample> memory_level_now() const;
+  std::vector<MetricSample> memory_figure(std::uint64_t (MemoryGovernor::*figure)() const) const;
   static std::vector<MetricSample> process_cpu_seconds();
   static std::vector<MetricSample> process_resident_bytes();
   static std::vector<MetricSample> process_open_fds();

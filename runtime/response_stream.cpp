@@ -33,6 +33,7 @@ void ResponseStream::change(Change&& apply) {
     std::lock_guard lock(mutex_);
     if (phase_ >= StreamPhase::kFinished) return;
     apply();
+    if (phase_ >= StreamPhase::kFinished) lease_.shrink_to(tokens_.size() * token_bytes_);
   }
   std::lock_guard lock(wake_mutex_);
   if (wake_) wake_();
@@ -122,6 +123,17 @@ void ResponseStream::cancel(CancelReason reason) {
 void ResponseStream::set_canceller(std::function<void(CancelReason)> canceller) {
   std::lock_guard lock(mutex_);
   canceller_ = std::move(canceller);
+}
+
+void ResponseStream::keep(MemoryLease lease, std::uint64_t token_bytes) {
+  std::lock_guard lock(mutex_);
+  lease_ = std::move(lease);
+  token_bytes_ = token_bytes;
+}
+
+void ResponseStream::limit_tokens(std::uint64_t tokens_max) {
+  std::lock_guard lock(mutex_);
+  lease_.shrink_to(tokens_max * token_bytes_);
 }
 
 }  // namespace troupe

@@ -19,6 +19,9 @@ namespace troupe {
 namespace {
 
 constexpr std::size_t kRequestIdMax = 128;
+constexpr std::size_t kUncountedBody = 16U << 10U;  // its parsing is over before the next one on this thread begins
+constexpr std::uint64_t kTokenizeBytes = 32;        // for each byte of text: its id, and id and string as JSON
+constexpr std::uint64_t kDetokenizeBytes = 64;      // for each token: its text, and that as JSON
 
 std::string hex(std::uint64_t number) {
   char digits[17];
@@ -77,10 +80,12 @@ struct Exchange::Reply {
   std::mutex mutex;
   std::function<void()> wake;  // empty: nobody waits any more
   std::optional<Answer> answer;
+  MemoryLease memory;  // of the text, its tokens and the answer
 
   void set(Answer made) {
     std::lock_guard lock(mutex);
     answer = std::move(made);
+    memory.shrink_to(2 * answer->body.size());  // and once more in the buffer it is written from
     if (wake) wake();
   }
 };
@@ -154,6 +159,10 @@ std::optional<Answer> Exchange::answer_from_head() {
 }
 
 void Exchange::on_body(std::string body) {
+  MemoryLease parsing(context_.options.memory, MemoryUse::kInput);
+  if (std::uint64_t bytes = parse_bytes(body); body.size() > kUncountedBody && !parsing.grow_to(bytes)) {
+    return refuse(context_.memory_refusal(MemoryUse::kInput, bytes));
+  }
   switch (match_.route->label) {
     case HttpRoute::kCompletions:
       return start_generation(ApiKind::kCompletion, body);
@@ -272,11 +281,23 @@ void Exchange::start_generation(ApiKind kind, std::string_view body) {
   generation_->submit();
 }
 
+// `bytes`: that job and answer may take. False: there are not so many, and that is the answer.
+bool Exchange::begin_reply(std::uint64_t bytes) {
+  auto reply = std::make_shared<Reply>();
+  reply->wake = wake_;
+  reply->memory = MemoryLease(context_.options.memory, MemoryUse::kAnswers);
+  if (!reply->memory.grow_to(bytes)) {
+    refuse(context_.memory_refusal(MemoryUse::kAnswers, bytes));
+    return false;
+  }
+  reply_ = std::move(reply);
+  return true;
+}
+
 void Exchange::start_tokenize(std::string_view body) {
   Result<TokenizeRequest> parsed = parse_tokenize(body, context_.catalog);
   if (!parsed) return refuse(parsed.error());
-  reply_ = std::make_shared<Reply>();
-  reply_->wake = wake_;
+  if (!begin_reply(kTokenizeBytes * body.size())) return;
   TokenizeRequest request = std::move(parsed).value();
   TokenizeJob job = std::move(request.job);
   context_.service.tokenize(std::move(job), [reply = reply_, request](Result<std::vector<TokenId>> tokens) {
@@ -290,8 +311,7 @@ void Exchange::start_tokenize(std::string_view body) {
 void Exchange::start_detokenize(std::string_view body) {
   Result<DetokenizeRequest> parsed = parse_detokenize(body, context_.catalog);
   if (!parsed) return refuse(parsed.error());
-  reply_ = std::make_shared<Reply>();
-  reply_->wake = wake_;
+  if (!begin_reply(kDetokenizeBytes * parsed->tokens.size())) return;
   context_.service.detokenize(std::move(parsed).value().tokens, [reply = reply_](Result<std::string> text) {
     if (!text) return reply->set(error_answer(text.error()));
     Answer answer;
@@ -303,8 +323,7 @@ void Exchange::start_detokenize(std::string_view body) {
 bool Exchange::is_admin() const { return match_.route != nullptr && match_.route->label == HttpRoute::kAdmin; }
 
 void Exchange::start_admin(std::string_view body) {
-  reply_ = std::make_shared<Reply>();
-  reply_->wake = wake_;
+  begin_reply(0);
   answer_admin(context_.options.admin, context_.metrics, match_.route->path, body,
                [reply = reply_](Answer answer) { reply->set(std::move(answer)); });
 }

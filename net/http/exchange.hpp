@@ -51,6 +51,7 @@ class Exchange {
   Answer answer_ready() const;
   Answer answer_model() const;
   void start_generation(ApiKind kind, std::string_view body);
+  bool begin_reply(std::uint64_t bytes);
   void start_tokenize(std::string_view body);
   void start_detokenize(std::string_view body);
   bool is_admin() const;

@@ -33,6 +33,11 @@ struct HttpContext {
         admin_key({options.admin.key}),
         live_(std::make_shared<const HttpLive>(options)) {}
 
+  // For whoever could not take `bytes`: only with a governor.
+  Error memory_refusal(MemoryUse use, std::uint64_t bytes) const {
+    return options.memory->refusal(use, bytes, service.retry_after_s());
+  }
+
   // From any thread. Whoever answers a request asks once and keeps what it got.
   std::shared_ptr<const HttpLive> live() const { return live_.get(); }
   void retune(HttpTuning tuning) { live_.set(std::make_shared<const HttpLive>(std::move(tuning))); }

@@ -10,6 +10,7 @@
 #include "net/ws/ws_limits.hpp"
 #include "runtime/doors/access_log.hpp"
 #include "runtime/doors/admin_service.hpp"
+#include "runtime/memory_governor.hpp"
 
 namespace troupe {
 
@@ -56,6 +57,7 @@ struct HttpOptions : HttpTuning {
   std::string page;                    // HTML of GET /; empty: there is none
   std::function<std::string()> stats;  // JSON of GET /stats, from any thread; empty: there is none
   AdminOptions admin;
+  MemoryGovernorPtr memory;         // of what connections keep; none: nothing is counted
   AccessLog* access_log = nullptr;  // hears of requests that never reached the service; outlives the server
 };
 

@@ -83,7 +83,8 @@ struct HttpServer::State {
   Status listen();
   void accept();
   void on_accept(const Failure& failed, tcp::socket socket);
-  void turn_away(tcp::socket socket);
+  Result<std::shared_ptr<void>> enter();
+  void turn_away(tcp::socket socket, const Error& error);
   void upgrade(tcp::socket socket, boost::beast::http::request_header<> head, std::string tenant,
                std::shared_ptr<void> slot);
   void stop_accepting();
@@ -122,12 +123,12 @@ void HttpServer::State::on_accept(const Failure& failed, tcp::socket socket) {
     return;
   }
   accept_failed = false;
-  if (count->count() >= context.live()->tuning.limits.connections_max) {
-    turn_away(std::move(socket));
+  if (Result<std::shared_ptr<void>> place = enter(); !place) {
+    turn_away(std::move(socket), place.error());
   } else {
     if (context.metrics != nullptr) context.metrics->connections_accepted.count();
     auto session =
-        std::make_shared<HttpSession>(std::move(socket), context, sessions, count->enter(),
+        std::make_shared<HttpSession>(std::move(socket), context, sessions, *std::move(place),
                                       [this](tcp::socket taken, boost::beast::http::request_header<> head,
                                              std::string tenant, std::shared_ptr<void> slot) {
                                         upgrade(std::move(taken), std::move(head), std::move(tenant), std::move(slot));
@@ -138,11 +139,27 @@ void HttpServer::State::on_accept(const Failure& failed, tcp::socket socket) {
   accept();
 }
 
+// A place among the connections and the memory it needs, in one slot.
+Result<std::shared_ptr<void>> HttpServer::State::enter() {
+  struct Place {
+    MemoryLease memory;
+    std::shared_ptr<void> slot;
+  };
+  if (count->count() >= context.live()->tuning.limits.connections_max) {
+    return Error{ErrorCode::kNotReady, "the server has too many connections", "", 1};
+  }
+  Place place{{context.options.memory, MemoryUse::kConnections}, nullptr};
+  if (!place.memory.grow_to(kConnectionBytes)) {
+    return context.memory_refusal(MemoryUse::kConnections, kConnectionBytes);
+  }
+  place.slot = count->enter();
+  return std::shared_ptr<void>(std::make_shared<Place>(std::move(place)));
+}
+
 // One attempt to say why; whoever does not listen gets a closed connection.
-void HttpServer::State::turn_away(tcp::socket socket) {
+void HttpServer::State::turn_away(tcp::socket socket, const Error& error) {
   if (context.metrics != nullptr) context.metrics->connections_refused.count();
-  std::string answer = serialize(
-      refuse_bytes(context, {ErrorCode::kNotReady, "the server has too many connections", "", 1}, 503), 11, false);
+  std::string answer = serialize(refuse_bytes(context, error, 503), 11, false);
   Failure ignored;
   socket.non_blocking(true, ignored);
   socket.send(asio::buffer(answer), 0, ignored);
@@ -155,8 +172,13 @@ void HttpServer::State::upgrade(tcp::socket socket, boost::beast::http::request_
   struct Membership {
     std::shared_ptr<WsSockets> sockets;
     std::shared_ptr<void> slot;
+    MemoryLease memory;
   };
-  auto membership = std::make_shared<Membership>(Membership{sockets, std::move(slot)});
+  auto membership = std::make_shared<Membership>(
+      Membership{sockets, std::move(slot), {context.options.memory, MemoryUse::kConnections}});
+  if (!membership->memory.grow_to(kWebSocketBytes)) {
+    return turn_away(std::move(socket), context.memory_refusal(MemoryUse::kConnections, kWebSocketBytes));
+  }
   WsContext ws;
   ws.service = &context.service;
   ws.catalog = &context.catalog;
@@ -165,6 +187,7 @@ void HttpServer::State::upgrade(tcp::socket socket, boost::beast::http::request_
   ws.tenant = std::move(tenant);
   ws.request_id = "ws-" + context.instance + "-" + std::to_string(context.requests.fetch_add(1) + 1);
   ws.limits = context.options.ws_limits;
+  ws.memory = context.options.memory;
   // Pages that may use the HTTP API may use this one.
   const std::string origin = context.live()->tuning.cors_origin;
   if (!origin.empty()) ws.limits.allowed_origins.push_back(origin);

@@ -15,8 +15,10 @@ namespace http = boost::beast::http;
 
 constexpr std::size_t kReadBytes = 16U << 10;        // at a time, while an answer is being made
 constexpr std::size_t kBufferBytesMax = 128U << 10;  // of a connection; a longer chunk head or trailer is refused
-constexpr std::size_t kLingerBytesMax = 16U << 20;   // read and dropped after a final answer
-constexpr std::size_t kKeptBytes = 64U << 10;        // of memory an idle connection may keep for its answers
+constexpr int kSendBufferBytes = 128 << 10;  // in the kernel, which doubles it; by itself it would take 4 MiB for a
+                                             // client that reads nothing, and a cgroup's limit counts them
+constexpr std::size_t kLingerBytesMax = 16U << 20;  // read and dropped after a final answer
+constexpr std::size_t kKeptBytes = 64U << 10;       // of memory an idle connection may keep for its answers
 
 // Chunked bodies may spend as much again on their framing; what spends more is not sent to be read.
 std::size_t wire_bytes_max(const HttpLimits& limits) { return 2 * limits.body_bytes_max + (64U << 10); }
@@ -33,6 +35,14 @@ RequestHead head_of(const http::request_parser<http::string_body>& parser) {
   head.is_chunked = parser.chunked();
   head.keep_alive = parser.keep_alive();
   return head;
+}
+
+// What a body that has come so far takes. One of unknown length grows by doubling: both copies while it does.
+std::uint64_t body_memory(std::size_t bytes, bool is_chunked) {
+  constexpr std::size_t kStep = 64U << 10;  // the account is not asked for every piece
+  if (bytes <= kReadBytes) return 0;        // a connection's own
+  std::size_t factor = is_chunked ? 3 : 1;
+  return (factor * bytes + kStep - 1) / kStep * kStep;
 }
 
 // The parser found fault with the bytes, as opposed to their having ended too soon.
@@ -60,6 +70,9 @@ HttpSession::HttpSession(Socket socket, HttpContext& context, ConnectionSet& con
       slot_(std::move(slot)),
       upgrade_(std::move(upgrade)),
       buffer_(kBufferBytesMax),
+      body_memory_(context.options.memory, MemoryUse::kInput),
+      ahead_memory_(context.options.memory, MemoryUse::kInput),
+      reader_(context.options.memory),
       deadline_(executor_) {}
 
 void HttpSession::start() {
@@ -67,6 +80,7 @@ void HttpSession::start() {
     Failure ignored;
     self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);  // a token is a small packet
     self->socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+    self->socket_.set_option(asio::socket_base::send_buffer_size(kSendBufferBytes), ignored);
     self->socket_.non_blocking(true, ignored);
     self->deadline_.on_passed([weak = self->weak_from_this()] {
       if (auto still = weak.lock()) still->on_deadline();
@@ -93,6 +107,8 @@ void HttpSession::wait_for_request() {
   if (context_.is_draining.load() && !is_first_) return close(CancelReason::kShutdown);
   deadline_.set(is_first_ ? live_->tuning.limits.head_timeout : live_->tuning.limits.keep_alive);
   if (buffer_.size() > 0) return read_head();
+  if (buffer_.capacity() > 2 * kReadBytes) buffer_.shrink_to_fit();
+  ahead_memory_.shrink_to(0);
   watch();
 }
 
@@ -109,7 +125,7 @@ void HttpSession::on_readable(const Failure& failed) {
   if (failed == asio::error::operation_aborted) return watch();
   if (failed) return on_client_gone();
   const std::size_t bytes_max = live_->tuning.limits.pipelined_bytes_max;
-  if (buffer_.size() >= bytes_max) return;  // until the answer is out
+  if (buffer_.size() >= bytes_max || !may_read_ahead()) return;  // until the answer is out
   Failure read_failed;
   std::size_t bytes = socket_.read_some(buffer_.prepare(std::min(bytes_max - buffer_.size(), kReadBytes)), read_failed);
   buffer_.commit(bytes);
@@ -117,6 +133,14 @@ void HttpSession::on_readable(const Failure& failed) {
   if (read_failed) return on_client_gone();
   if (state_ == State::kIdle) return read_head();
   watch();
+}
+
+// Beyond what every connection may hold: only while there is memory for it.
+bool HttpSession::may_read_ahead() {
+  if (buffer_.size() < kReadBytes) return true;
+  const MemoryGovernor* memory = context_.options.memory.get();
+  if (memory != nullptr && memory->level() == MemoryLevel::kScarce) return false;
+  return ahead_memory_.grow_to(kBufferBytesMax);
 }
 
 void HttpSession::on_client_gone() {
@@ -199,6 +223,7 @@ void HttpSession::read_body() {
     deadline_.clear();
     exchange_->on_body(std::move(parser_->get().body()));
     parser_.reset();
+    body_memory_.shrink_to(0);
     advance();
     return watch();
   }
@@ -219,13 +244,22 @@ void HttpSession::on_body_part(const Failure& failed, std::size_t bytes) {
     return refuse(ErrorCode::kInvalidRequest, 400, "the body is malformed: " + failed.message());
   }
   if (failed) return close(CancelReason::kClientGone);
+  std::uint64_t memory = body_memory(parser_->get().body().size(), parser_->chunked());
+  if (!body_memory_.grow_to(memory)) {
+    parser_.reset();  // the answer may take a while to be read
+    body_memory_.shrink_to(0);
+    return refuse(context_.memory_refusal(MemoryUse::kInput, memory), 429);
+  }
   read_body();
 }
 
 // Nothing the client sends after this is read as a request.
 void HttpSession::refuse(ErrorCode code, int status, std::string message) {
+  refuse({code, std::move(message), "", 0}, status);
+}
+
+void HttpSession::refuse(const Error& error, int status) {
   state_ = State::kAnswering;
-  Error error{code, std::move(message), "", 0};
   if (exchange_ == nullptr) return send(refuse_bytes(context_, error, status));
   exchange_->refuse(error);
   Answer answer = exchange_->take_answer();
@@ -289,8 +323,10 @@ void HttpSession::send(Answer answer) {
 }
 
 void HttpSession::write() {
+  progressed_ = context_.clock();
+  if (!is_writing_) reader_.begin(progressed_);
   is_writing_ = true;
-  deadline_.set(live_->tuning.limits.write_stall);
+  set_write_deadline();
   socket_.async_write_some(
       asio::buffer(out_.data() + written_, out_.size() - written_),
       [self = shared_from_this()](const Failure& failed, std::size_t bytes) { self->on_written(failed, bytes); });
@@ -300,7 +336,10 @@ void HttpSession::on_written(const Failure& failed, std::size_t bytes) {
   if (state_ == State::kClosed) return;
   if (failed) return close(CancelReason::kClientGone);
   written_ += bytes;
-  if (written_ < out_.size()) return write();
+  if (written_ < out_.size()) {
+    if (is_cut_off()) return close(CancelReason::kWriteStall);
+    return write();
+  }
   is_writing_ = false;
   written_ = 0;
   out_.clear();
@@ -352,6 +391,22 @@ void HttpSession::close(CancelReason reason) {
   connections_.remove(this);
 }
 
+bool HttpSession::is_cut_off() {
+  return reader_.is_cut_off(context_.clock(), taken_by_reader(socket_.native_handle(), written_));
+}
+
+void HttpSession::set_write_deadline() {
+  auto stalled_at = progressed_ + live_->tuning.limits.write_stall;
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(stalled_at - context_.clock());
+  deadline_.set(context_.options.memory ? std::min(left, SlowReader::kLook) : left);
+}
+
+void HttpSession::look_at_write() {
+  bool is_stalled = context_.clock() - progressed_ >= live_->tuning.limits.write_stall;
+  if (is_stalled || is_cut_off()) return close(CancelReason::kWriteStall);
+  set_write_deadline();
+}
+
 void HttpSession::on_deadline() {
   switch (state_) {
     case State::kIdle:
@@ -367,7 +422,7 @@ void HttpSession::on_deadline() {
                     is_head ? "the request head took too long" : "the request body took too long");
     }
     case State::kAnswering:
-      if (is_writing_) return close(CancelReason::kWriteStall);
+      if (is_writing_) return look_at_write();
       if (is_streaming_) {
         constexpr std::string_view kComment = ": keep-alive\n\n";
         if (is_chunked_)

@@ -18,6 +18,7 @@
 #include "net/http/connection_set.hpp"
 #include "net/http/deadline.hpp"
 #include "net/http/exchange.hpp"
+#include "net/slow_reader.hpp"
 
 namespace troupe {
 
@@ -51,7 +52,9 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   void begin_body();
   void read_body();
   void on_body_part(const Failure& failed, std::size_t bytes);
+  bool may_read_ahead();
   void refuse(ErrorCode code, int status, std::string message);
+  void refuse(const Error& error, int status);
   void hand_over();
 
   void wake();     // from any thread
@@ -65,6 +68,9 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   void close(CancelReason reason);
 
   void on_deadline();
+  void set_write_deadline();
+  bool is_cut_off();
+  void look_at_write();
 
   Socket socket_;
   const boost::asio::any_io_executor executor_;
@@ -81,6 +87,8 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   bool is_first_ = true;        // no request has come yet
   bool is_watching_ = false;    // a wait for readability is pending
   std::size_t body_bytes_ = 0;  // off the wire, framing included
+  MemoryLease body_memory_;
+  MemoryLease ahead_memory_;  // of more in buffer_ than a connection's own
   std::unique_ptr<Exchange> exchange_;
   std::atomic<bool> is_woken_{false};  // a call of advance() is on its way
 
@@ -88,6 +96,8 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   std::string events_;  // to be framed; kept for its memory
   std::size_t written_ = 0;
   bool is_writing_ = false;
+  SlowReader reader_;          // of out_
+  SteadyTime progressed_{};    // the last time it took something
   bool is_streaming_ = false;  // the head of a stream is out
   bool is_chunked_ = false;
   bool is_last_ = false;  // out_ ends the answer

@@ -28,6 +28,17 @@ void append_batcher(JsonWriter& json, const Metrics& metrics) {
   json.field("result_cache_bytes", metrics.result_cache_bytes.value());
 }
 
+void append_memory(JsonWriter& json, const MemoryGovernor& memory) {
+  json.key("memory").begin_object().field("limit_bytes", memory.limit()).field("bytes", memory.used());
+  json.field("level", static_cast<std::uint32_t>(memory.level())).key("bytes_by_use").begin_object();
+  auto uses = label_values(MemoryUse{});
+  for (std::size_t i = 0; i < uses.size(); ++i) json.field(uses[i], memory.used(static_cast<MemoryUse>(i)));
+  json.end_object().key("degraded").begin_object();
+  auto steps = label_values(MemoryStep{});
+  for (std::size_t i = 0; i < steps.size(); ++i) json.field(steps[i], memory.steps(static_cast<MemoryStep>(i)));
+  json.end_object().end_object();
+}
+
 }  // namespace
 
 std::string state_object(const ServiceState& state, const Metrics* metrics) {
@@ -40,6 +51,7 @@ std::string state_object(const ServiceState& state, const Metrics* metrics) {
   json.field("steps_started", state.steps_started).field("steps_completed", state.steps_completed);
   json.field("retry_after_s", state.retry_after_s);
   if (metrics != nullptr) append_batcher(json, *metrics);
+  if (metrics != nullptr && metrics->memory() != nullptr) append_memory(json, *metrics->memory());
   json.field("requests_live", state.requests_live).key("requests").begin_array();
   for (const LiveRequestState& request : state.requests) append_request(json, request);
   json.end_array().end_object();

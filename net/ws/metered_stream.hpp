@@ -31,6 +31,7 @@ class MeteredStream {
   executor_type get_executor() { return next_.get_executor(); }
   next_layer_type& next_layer() { return next_; }
   const next_layer_type& next_layer() const { return next_; }
+  std::uint64_t bytes_written() const { return bytes_written_; }  // so far
 
   template <class Buffers, class Handler>
   auto async_read_some(const Buffers& buffers, Handler&& handler) {
@@ -39,7 +40,8 @@ class MeteredStream {
   }
   template <class Buffers, class Handler>
   auto async_write_some(const Buffers& buffers, Handler&& handler) {
-    return next_.async_write_some(buffers, std::forward<Handler>(handler));
+    return boost::asio::async_initiate<Handler, void(boost::beast::error_code, std::size_t)>(StartWrite{this}, handler,
+                                                                                             buffers);
   }
 
  private:
@@ -70,6 +72,31 @@ class MeteredStream {
     }
   };
 
+  template <class Handler>
+  class Write : public boost::beast::async_base<Handler, executor_type> {
+   public:
+    template <class H, class Buffers>
+    Write(H&& handler, MeteredStream& stream, const Buffers& buffers)
+        : boost::beast::async_base<Handler, executor_type>(std::forward<H>(handler), stream.get_executor()),
+          stream_(stream) {
+      stream_.next_.async_write_some(buffers, std::move(*this));
+    }
+    void operator()(boost::beast::error_code error, std::size_t count) {
+      stream_.bytes_written_ += count;
+      this->complete_now(error, count);
+    }
+
+   private:
+    MeteredStream& stream_;
+  };
+  struct StartWrite {
+    MeteredStream* stream;
+    template <class Handler, class Buffers>
+    void operator()(Handler&& handler, const Buffers& buffers) {
+      Write<std::decay_t<Handler>>(std::forward<Handler>(handler), *stream, buffers);
+    }
+  };
+
   template <class Buffers>
   void meter(const Buffers& buffers, std::size_t count) {
     for (auto part = boost::asio::buffer_sequence_begin(buffers);
@@ -84,6 +111,7 @@ class MeteredStream {
 
   next_layer_type next_;
   FrameMeter meter_;
+  std::uint64_t bytes_written_ = 0;
   Clock clock_;
   Events events_;
 

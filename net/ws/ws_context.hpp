@@ -8,6 +8,7 @@
 #include "runtime/doors/clock.hpp"
 #include "runtime/doors/inference_service.hpp"
 #include "runtime/doors/model_catalog.hpp"
+#include "runtime/memory_governor.hpp"
 #include "runtime/metrics.hpp"
 
 namespace troupe {
@@ -20,6 +21,7 @@ struct WsContext {
   std::string tenant;                  // Request::tenant of everything submitted here
   std::string request_id;              // of the upgrade; generation n is called request_id-n
   WsLimits limits;
+  MemoryGovernorPtr memory;  // none: nothing is counted
   Clock clock = steady_clock();
 };
 

@@ -1,5 +1,6 @@
 #include "net/ws/ws_session.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/asio/post.hpp>
@@ -15,6 +16,7 @@
 #include <boost/beast/zlib/error.hpp>
 
 #include "net/schema/error_object.hpp"
+#include "net/slow_reader.hpp"
 #include "net/ws/metered_stream.hpp"
 #include "net/ws/ws_conversation.hpp"
 #include "net/ws/ws_handshake.hpp"
@@ -27,6 +29,9 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 namespace websocket = beast::websocket;
 using beast::error_code;
+
+constexpr std::size_t kReadBytes = 64U << 10U;         // of a message, at a time
+constexpr std::size_t kUncountedMessage = 64U << 10U;  // in kWebSocketBytes
 
 std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -67,7 +72,9 @@ class WsSession : public std::enable_shared_from_this<WsSession> {
         socket_(std::move(stream), context_.limits, context_.clock),
         stall_timer_(socket_.get_executor()),
         close_timer_(socket_.get_executor()),
+        reader_(context_.memory),
         upgrade_(http::request<http::empty_body>(std::move(upgrade))),
+        in_memory_(context_.memory, MemoryUse::kInput),
         conversation_(context_, [this] { wake(); }) {}
   ~WsSession() { end(); }
 
@@ -91,25 +98,32 @@ class WsSession : public std::enable_shared_from_this<WsSession> {
   // ---- client to server ----
   void read();
   void on_read(error_code error);
+  bool has_memory();
+  void handle();
 
   // ---- server to client ----
   void wake();
   void pump();
+  void watch_write();
   void on_written(error_code error);
 
   WsContext context_;
   Socket socket_;
   asio::steady_timer stall_timer_;  // runs while a write is under way
   asio::steady_timer close_timer_;  // runs while the peer should close
+  SlowReader reader_;
   http::request<http::empty_body> upgrade_;
   http::response<http::string_body> refusal_;
 
   beast::flat_buffer in_;
+  MemoryLease in_memory_;  // of a message that is longer than kUncountedMessage
   bool reading_ = false;
   std::string out_;  // being written
   bool writing_ = false;
-  std::uint64_t writes_ = 0;         // so far; tells the timer of one from that of the next
-  std::atomic<bool> woken_ = false;  // a pump() is on its way
+  std::uint64_t writes_ = 0;  // so far; tells the timer of one from that of the next
+  SteadyTime write_begun_{};
+  std::uint64_t written_before_ = 0;  // bytes, on the wire
+  std::atomic<bool> woken_ = false;   // a pump() is on its way
   WsConversation conversation_;
 
   std::uint64_t socket_id_ = 0;
@@ -268,7 +282,18 @@ void WsSession::close_if_drained() {
 void WsSession::read() {
   if (reading_ || closing_ || conversation_.replies() >= context_.limits.replies_max) return;
   reading_ = true;
-  socket_.async_read(in_, [self = shared_from_this()](error_code error, std::size_t) { self->on_read(error); });
+  // Piece by piece, so that what a message takes is asked for before all of it is there.
+  socket_.async_read_some(in_, kReadBytes,
+                          [self = shared_from_this()](error_code error, std::size_t) { self->on_read(error); });
+}
+
+bool WsSession::has_memory() {
+  if (in_.size() <= kUncountedMessage) return true;
+  std::uint64_t bytes = 3 * in_.size();  // the buffer doubles: both copies while it does
+  if (socket_.is_message_done()) bytes += parse_bytes({static_cast<const char*>(in_.cdata().data()), in_.size()});
+  if (in_memory_.grow_to(bytes)) return true;
+  context_.memory->count(MemoryStep::kRefusal);
+  return false;
 }
 
 void WsSession::on_read(error_code error) {
@@ -280,13 +305,19 @@ void WsSession::on_read(error_code error) {
   }
   if (closing_) return;
   if (socket_.got_binary()) return close(websocket::close_code::unknown_data);
+  if (!has_memory()) return close(websocket::close_code::try_again_later);
+  if (socket_.is_message_done()) handle();
+  read();
+}
+
+void WsSession::handle() {
   auto bytes = in_.cdata();
   conversation_.handle({static_cast<const char*>(bytes.data()), bytes.size()});
   in_.consume(in_.size());
   // A large message is rare: its memory is not kept for the life of the socket.
-  if (in_.capacity() > 65536) in_.shrink_to_fit();
+  if (in_.capacity() > kUncountedMessage) in_.shrink_to_fit();
+  in_memory_.shrink_to(0);
   pump();
-  read();
 }
 
 // ---- server to client -----------------------------------------------------------------------------------------------
@@ -306,16 +337,30 @@ void WsSession::pump() {
   if (writing_ || closing_ || !open_) return;
   if (!conversation_.next(out_)) return close_if_drained();
   writing_ = true;
-  stall_timer_.expires_after(context_.limits.write_stall);
-  stall_timer_.async_wait([self = shared_from_this(), write = ++writes_](error_code error) {
+  ++writes_;
+  write_begun_ = context_.clock();
+  written_before_ = socket_.next_layer().bytes_written();
+  reader_.begin(write_begun_);
+  watch_write();
+  socket_.async_write(asio::buffer(out_),
+                      [self = shared_from_this()](error_code error, std::size_t) { self->on_written(error); });
+}
+
+void WsSession::watch_write() {
+  auto left = write_begun_ + context_.limits.write_stall - context_.clock();
+  stall_timer_.expires_after(context_.memory ? std::min<SteadyTime::duration>(left, SlowReader::kLook) : left);
+  stall_timer_.async_wait([self = shared_from_this(), write = writes_](error_code error) {
     if (error || !self->writing_ || write != self->writes_) return;
+    SteadyTime now = self->context_.clock();
+    std::uint64_t written = self->socket_.next_layer().bytes_written() - self->written_before_;
+    int socket = beast::get_lowest_layer(self->socket_).socket().native_handle();
+    bool is_stalled = now - self->write_begun_ >= self->context_.limits.write_stall;
+    if (!is_stalled && !self->reader_.is_cut_off(now, taken_by_reader(socket, written))) return self->watch_write();
     // The peer reads nothing, so it would not get a close frame either.
     self->close_code_ = websocket::close_code::policy_error;
     self->leave(CancelReason::kWriteStall);
     self->force_close();
   });
-  socket_.async_write(asio::buffer(out_),
-                      [self = shared_from_this()](error_code error, std::size_t) { self->on_written(error); });
 }
 
 void WsSession::on_written(error_code error) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/memory_governor.hpp"
 #include "runtime/request.hpp"
 #include "runtime/result.hpp"
 #include "runtime/step_plan.hpp"
@@ -74,6 +75,11 @@ class ResponseStream {
   // Set once by the service before anyone else sees the stream.
   void set_canceller(std::function<void(CancelReason)> canceller);
 
+  // What the whole answer may take, so many bytes a token; held until the stream's last reader is gone, from the end on
+  // only for the tokens there are. Set once by the service, like the canceller.
+  void keep(MemoryLease lease, std::uint64_t token_bytes);
+  void limit_tokens(std::uint64_t tokens_max);  // there will not be more: what was taken for them goes back
+
  private:
   template <class Change>
   void change(Change&& apply);
@@ -90,6 +96,8 @@ class ResponseStream {
   std::string fingerprint_;
   bool cached_ = false;
   std::function<void(CancelReason)> canceller_;
+  MemoryLease lease_;
+  std::uint64_t token_bytes_ = 0;
 
   std::recursive_mutex wake_mutex_;  // held while wake_ runs, so that on_change can promise what it promises
   std::function<void()> wake_;

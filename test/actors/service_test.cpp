@@ -148,3 +148,60 @@ TEST_CASE("a request is counted once, in the stages it went through") {
   for (std::size_t i = 0; i < kStageCount; ++i) stages += metrics.request_stage.series(static_cast<Stage>(i)).sum();
   CHECK(stages == Approx(whole).epsilon(0.01));
 }
+
+TEST_CASE("D17: a request takes its prompt and its longest answer, and gives back what it does not need") {
+  ServiceBench bench;
+  auto memory = std::make_shared<MemoryGovernor>(64U << 20U);
+  bench.options.memory = memory;
+  ActorService& service = bench.start();
+  auto stream = service.submit(request_for(std::string("hello"), 20));
+  auto chunk = wait_for_end(*stream);
+  CHECK(chunk.phase == StreamPhase::kFinished);
+  CHECK(memory->most_used() >= 20 * 128);
+  CHECK(memory->used(MemoryUse::kAnswers) == answer_bytes(chunk.tokens.size(), -1));
+  CHECK(eventually([&] { return memory->used(MemoryUse::kRequests) == 0; }));
+  stream.reset();
+  CHECK(eventually([&] { return memory->used() == 0; }));
+}
+
+TEST_CASE("D17: a request there is no memory for is refused with the limit's name, later ones are served") {
+  ServiceBench bench;
+  auto memory = std::make_shared<MemoryGovernor>(1U << 20U);
+  bench.options.memory = memory;
+  ActorService& service = bench.start();
+  REQUIRE(memory->try_take(MemoryUse::kRequests, 930U << 10U));
+  auto refused = wait_for_end(*service.submit(request_for(std::string("hello"), 20)));
+  CHECK(refused.error.code == ErrorCode::kQueueFull);
+  CHECK(refused.error.retry_after_s >= 1);
+  CHECK(refused.error.message.find("memory.limit") != std::string::npos);
+  CHECK(memory->used() == 930U << 10U);
+  CHECK(service.live_requests() == 0);
+  memory->give_back(MemoryUse::kRequests, 930U << 10U);
+  CHECK(wait_for_end(*service.submit(request_for(std::string("hello"), 20))).phase == StreamPhase::kFinished);
+}
+
+TEST_CASE("D17: stored answers give way when memory gets tight, and none is stored meanwhile") {
+  ServiceBench bench;
+  auto memory = std::make_shared<MemoryGovernor>(1U << 20U);
+  bench.options.memory = memory;
+  bench.options.result_cache_bytes = 256U << 10U;
+  ActorService& service = bench.start();
+  auto ask = [&](const std::string& text) {
+    Request request = request_for(text, 20);
+    request.sampling.temperature = 0;
+    return wait_for_end(*service.submit(std::move(request)));
+  };
+  for (char c = 'a'; c <= 'h'; ++c) ask(std::string("hello ") + c);
+  REQUIRE(eventually([&] { return memory->used(MemoryUse::kResultCache) > 4'000; }));
+  CHECK(ask("hello a").cached);
+  REQUIRE(eventually([&] { return memory->used(MemoryUse::kAnswers) == 0; }));
+  REQUIRE(memory->try_take(MemoryUse::kRequests, 630U << 10U));  // more than 60 % by itself
+  CHECK(eventually([&] { return memory->used(MemoryUse::kResultCache) == 0; }));
+  CHECK(memory->steps(MemoryStep::kResultCache) == 1);
+  CHECK_FALSE(ask("hello a").cached);
+  CHECK_FALSE(ask("hello a").cached);
+  CHECK(eventually([&] { return memory->steps(MemoryStep::kResultCache) == 3; }));
+  memory->give_back(MemoryUse::kRequests, 630U << 10U);
+  ask("hello a");
+  CHECK(eventually([&] { return ask("hello a").cached; }));
+}

@@ -130,3 +130,21 @@ TEST_CASE("R240 every knob has a unit, a reason, its own path and its own variab
     REQUIRE(find_knob(knob.path) == &knob);
   }
 }
+
+TEST_CASE("D17: a memory limit too small for one request of body_max is refused with the value and what is needed") {
+  auto load = [](const char* limit) {
+    ConfigSources sources;
+    sources.flags = {{"server.body_max", "1Mi"}, {"memory.limit", limit}};
+    return load_settings(sources);
+  };
+  // (4 x 1 MiB for the request + 8 MiB beside it) / 80 %, as docs/operations.md says.
+  CHECK(load("15Mi").ok());
+  CHECK(load("0").ok());
+  auto refused = load("14Mi");
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.error().code == ErrorCode::kConfiguration);
+  for (const char* part : {"memory.limit", "14Mi", "15Mi", "server.body_max", "1Mi"}) {
+    INFO(refused.error().message);
+    CHECK(refused.error().message.find(part) != std::string::npos);
+  }
+}

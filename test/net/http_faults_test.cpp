@@ -140,6 +140,71 @@ TEST_CASE("faults: a reader that takes nothing is cancelled, one beside it is no
   CHECK(quick.receive().status == 200);
 }
 
+TEST_CASE("D17: while memory is scarce a reader that takes nothing is cut off long before the stall limit") {
+  HttpOptions options;
+  options.memory = std::make_shared<MemoryGovernor>(100U << 20U);
+  REQUIRE(options.memory->try_take(MemoryUse::kRequests, 74U << 20U));
+  ServerBench bench({}, options);
+  RawClient slow(bench.port, 4096);
+  slow.send(post("/v1/completions", kStream));
+  auto stalled = bench.service.stream(0);
+  REQUIRE(stalled);
+  stalled->accept(3, 0, "class-1", false);
+  for (int i = 0; i < 16; ++i) append_token(*stalled, 'a', std::string(1U << 20, 'x'));
+  REQUIRE(options.memory->try_take(MemoryUse::kRequests, 2U << 20U));
+  CHECK(bench.service.cancel_of(0) == CancelReason::kWriteStall);  // the stall limit is 30 s
+  CHECK(options.memory->steps(MemoryStep::kSlowReader) == 1);
+  CHECK(bench.service.count() == 1);
+}
+
+TEST_CASE("D17: a body there is no memory for is refused with 429 while it is read, and what it took comes back") {
+  HttpOptions options;
+  options.memory = std::make_shared<MemoryGovernor>(10U << 20U);
+  ServerBench bench(answer_ok, options);
+  std::uint64_t others = 7U << 20U;
+  REQUIRE(options.memory->try_take(MemoryUse::kInput, others));
+  RawClient client(bench.port);
+  const std::string body = R"({"prompt":")" + std::string(2U << 20, 'x') + "\"}";
+  client.send(post("/v1/completions", body));
+  RawResponse refused = client.receive();
+  CHECK(refused.status == 429);
+  CHECK(refused.fields["retry-after"] == "7");
+  CHECK(refused.body.find("memory.limit is 10 MiB") != std::string::npos);
+  CHECK(options.memory->steps(MemoryStep::kRefusal) == 1);
+  CHECK(options.memory->used(MemoryUse::kInput) == others);
+
+  options.memory->give_back(MemoryUse::kInput, others);
+  RawClient again(bench.port);
+  again.send(post("/v1/completions", kCompletion));
+  CHECK(again.receive().status == 200);
+}
+
+TEST_CASE("D17: many short values in a body are refused before a document of them is made") {
+  HttpOptions options;
+  options.memory = std::make_shared<MemoryGovernor>(10U << 20U);
+  ServerBench bench(answer_ok, options);
+  RawClient client(bench.port);
+  std::string body = R"({"prompt":[)";
+  for (int i = 0; i < 200'000; ++i) body += "0,";
+  client.send(post("/v1/completions", body + "0]}"));
+  CHECK(client.receive().status == 429);
+  CHECK(options.memory->most_used() < 2U << 20U);
+}
+
+TEST_CASE("D17: a connection there is no memory for hears 503 and is counted as refused") {
+  HttpOptions options;
+  options.memory = std::make_shared<MemoryGovernor>(1U << 20U);
+  REQUIRE(options.memory->try_take(MemoryUse::kInput, 800U << 10U));
+  ServerBench bench(answer_ok, options);
+  RawClient client(bench.port);
+  CHECK(client.receive().status == 503);
+  CHECK(bench.metrics.connections_refused.value() == 1);
+  options.memory->give_back(MemoryUse::kInput, 800U << 10U);
+  RawClient again(bench.port);
+  again.send(get("/health"));
+  CHECK(again.receive().status == 200);
+}
+
 TEST_CASE("faults: bytes that could smuggle a second request are refused, and the connection with them") {
   ServerBench bench(answer_ok);
   const std::string inner = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";

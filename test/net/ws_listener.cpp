@@ -47,7 +47,7 @@ struct WsListener::State {
 };
 
 WsListener::WsListener(InferenceService& service, const ModelCatalog& catalog, Metrics& metrics, WsSockets& sockets,
-                       WsLimits limits)
+                       WsLimits limits, MemoryGovernorPtr memory)
     : state_(std::make_unique<State>()) {
   state_->context.service = &service;
   state_->context.catalog = &catalog;
@@ -56,6 +56,7 @@ WsListener::WsListener(InferenceService& service, const ModelCatalog& catalog, M
   state_->context.tenant = "somebody";
   state_->context.request_id = "ws-test";
   state_->context.limits = std::move(limits);
+  state_->context.memory = std::move(memory);
   state_->accept();
   state_->thread = std::thread([this] { state_->io.run(); });
 }

@@ -8,6 +8,7 @@
 #include "net/ws/ws_sockets.hpp"
 #include "runtime/doors/inference_service.hpp"
 #include "runtime/doors/model_catalog.hpp"
+#include "runtime/memory_governor.hpp"
 #include "runtime/metrics.hpp"
 
 namespace troupe::test {
@@ -16,7 +17,7 @@ class WsListener {
  public:
   // All four outlive it.
   WsListener(InferenceService& service, const ModelCatalog& catalog, Metrics& metrics, WsSockets& sockets,
-             WsLimits limits);
+             WsLimits limits, MemoryGovernorPtr memory = nullptr);
   ~WsListener();
   std::uint16_t port() const;
 

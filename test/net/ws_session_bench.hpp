@@ -14,7 +14,8 @@
 namespace troupe::test {
 
 struct WsServer {
-  explicit WsServer(WsLimits limits = {}) : listener(service, catalog, metrics, sockets, std::move(limits)) {}
+  explicit WsServer(WsLimits limits = {}, MemoryGovernorPtr memory = nullptr)
+      : listener(service, catalog, metrics, sockets, std::move(limits), std::move(memory)) {}
   ManualService service;
   ModelCatalog catalog = catalog_of_one();
   Metrics metrics;

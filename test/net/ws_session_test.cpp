@@ -211,6 +211,32 @@ TEST_CASE("a reader that reads nothing at all is cancelled and its socket closed
   CHECK(server.soon([&] { return server.sockets.count() == 0; }));
 }
 
+TEST_CASE("D17: while memory is scarce a WebSocket whose reader takes nothing is cut off long before the stall limit") {
+  auto memory = std::make_shared<MemoryGovernor>(100U << 20U);
+  WsServer server({}, memory);
+  WsClient client(server.port());
+  client.shrink_receive_buffer();
+  client.text(submit("a"));
+  auto stream = server.service.at(0).stream;
+  stream->accept(1, 0, "class", false);
+  for (int i = 0; i < 16; ++i) append(*stream, i, std::string(1U << 20U, 'w'));
+  REQUIRE(memory->try_take(MemoryUse::kRequests, 80U << 20U));
+  CHECK(server.service.cancel_of(0) == CancelReason::kWriteStall);  // the stall limit is 30 s
+  CHECK(memory->steps(MemoryStep::kSlowReader) == 1);
+}
+
+TEST_CASE("D17: a message there is no memory for closes its WebSocket with 1013, and what it took comes back") {
+  auto memory = std::make_shared<MemoryGovernor>(1U << 20U);
+  WsServer server({}, memory);
+  REQUIRE(memory->try_take(MemoryUse::kInput, 500U << 10U));
+  WsClient client(server.port());
+  check_usable(client);
+  client.text(std::string(400U << 10U, ' '));
+  CHECK(client.close_code() == 1013);
+  CHECK(memory->steps(MemoryStep::kRefusal) == 1);
+  CHECK(server.soon([&] { return memory->used() == 500U << 10U; }));
+}
+
 TEST_CASE("a flood of messages whose answers are not read is not read on, so no queue grows") {
   WsLimits limits;
   limits.replies_max = 4;

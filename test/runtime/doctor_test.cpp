@@ -129,6 +129,20 @@ TEST_CASE("R003: clients that are refused because the queue is full are named be
   CHECK(report_of(diagnosis).find("10.0 refusals/s") != std::string::npos);
 }
 
+TEST_CASE("D17: the doctor says when memory was tight, and what to turn when that refused clients") {
+  Figures before = kBefore, after = after_ten_seconds();
+  before["llm_memory_degraded_total{step=\"refusal\"}"] = 3;
+  after["llm_memory_degraded_total{step=\"refusal\"}"] = 3;
+  CHECK(report_of(diagnosis_of(before, after)).find("memory is tight") == std::string::npos);
+  after["llm_memory_degraded_total{step=\"refusal\"}"] = 10;
+  after["llm_memory_bytes{use=\"answers\"}"] = 40 << 20;
+  after["llm_memory_limit_bytes"] = 64 << 20;
+  after["llm_errors_total{code=\"queue_full\",fault=\"server\",protocol=\"http\"}"] += 7;
+  std::string report = report_of(diagnosis_of(before, after));
+  CHECK(report.find("40 of 64 MiB of memory.limit are taken; it was given way for 7 times") != std::string::npos);
+  CHECK(report.find("raise memory.limit") != std::string::npos);
+}
+
 TEST_CASE("R003: slow readers, slow senders and refused connections are the network") {
   Figures slow_readers = after_ten_seconds();
   slow_readers["llm_step_seconds_sum"] = kBefore.at("llm_step_seconds_sum") + 2;
