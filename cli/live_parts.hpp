@@ -29,6 +29,7 @@ class ServerPart final : public ReloadPart {
  public:
   ServerPart(HttpServer& server, ActorService& service, ModelCatalog& catalog)
       : server_(server), service_(service), catalog_(catalog) {}
+  Status prepare(const Settings& wanted) override;
   void apply(const Settings& wanted) override;
 
  private:
