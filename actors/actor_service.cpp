@@ -187,6 +187,8 @@ Result<std::unique_ptr<ActorService>> ActorService::create(ActorServiceOptions o
     env->limits = within(env->options.limits, env->runner);
     env->status.result_cache_bytes = env->options.result_cache_bytes;
     env->status.stall = env->options.stall;
+    if (Status fits = env->tenants.fits(env->options.tenants); !fits) return fits.error();
+    env->metrics().name_tenants(env->tenants.use(env->options.tenants));
     env->options.new_runner = starting_with(std::move(first), std::move(env->options.new_runner));
     auto state = std::make_shared<State>(env, env->options.actor_threads);
     return std::unique_ptr<ActorService>(new ActorService(std::move(state)));
@@ -221,8 +223,10 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   request.id = state.last_id.fetch_add(1) + 1;
   auto stream = std::make_shared<ResponseStream>(request.id);
   env.metrics().request_received();
+  TenantStanding tenant = env.tenants.standing(request.tenant);
   auto refuse = [&](Error error) {
     RequestEnd end;
+    end.tenant = tenant.tenant_class;
     end.error = error.code;
     stream->fail(std::move(error));
     end.outcome = Outcome::kRejected;
@@ -241,7 +245,11 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   clamp_output(env.status.max_tokens_max.load(), request.stop);
   Result<RequestMemory> memory = take_memory(env, request, retry_after_s());
   if (!memory) return refuse(memory.error());
-  auto slot = LiveSlot::take(state.env);
+  if (auto refusal = env.tenants.enter(tenant, request, retry_after_s(), now)) {
+    env.metrics().tenant_limited_by(tenant.tenant_class, refusal->limit);
+    return refuse(std::move(refusal->error));
+  }
+  auto slot = LiveSlot::take(state.env, tenant);
   if (!slot) {
     return refuse(
         Error{ErrorCode::kQueueFull,
@@ -258,6 +266,7 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   job.is_deterministic = request.is_deterministic();
   if (!request.sampling.seed) request.sampling.seed = state.seeds.draw(request.id);
   job.live = live_request(request);
+  job.tenant = std::move(tenant);
   job.request = std::move(request);
   job.stream = stream;
   job.slot = std::move(slot);
@@ -326,6 +335,10 @@ void ActorService::shed(std::int32_t below_priority, Done<std::uint32_t> done) {
 }
 
 void ActorService::cancel_tenant(std::string tenant, Done<std::uint32_t> done) {
+  if (is_tenant_name(tenant) && !state_->env->tenants.has_named(tenant)) {
+    return done(
+        Error{ErrorCode::kInvalidRequest, "no tenant is named \"" + tenant + "\" in the configuration", "tenant", 0});
+  }
   caf::anon_send(state_->supervisor, CancelTenant{std::move(tenant), State::reply_to(std::move(done))});
 }
 
@@ -360,8 +373,12 @@ void ActorService::trim(Done<TrimReport> done) {
   caf::anon_send(state_->supervisor, Trim{State::reply_to(std::move(done))});
 }
 
+Status ActorService::can_retune(const ServiceTuning& tuning) const { return state_->env->tenants.fits(tuning.tenants); }
+
 void ActorService::retune(const ServiceTuning& tuning) {
-  ServiceStatus& status = state_->env->status;
+  ServiceEnv& env = *state_->env;
+  env.metrics().name_tenants(env.tenants.use(tuning.tenants));
+  ServiceStatus& status = env.status;
   status.stall.store(tuning.stall);
   status.result_cache_bytes.store(tuning.result_cache_bytes);
   caf::anon_send(state_->supervisor, CacheBudget{tuning.result_cache_bytes});

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "runtime/batch_window.hpp"
 #include "runtime/doors/access_log.hpp"
@@ -15,6 +16,7 @@
 #include "runtime/memory_governor.hpp"
 #include "runtime/metrics.hpp"
 #include "runtime/scheduler.hpp"
+#include "runtime/tenant_rule.hpp"
 #include "runtime/work_queue.hpp"
 
 namespace troupe {
@@ -35,6 +37,7 @@ struct ActorServiceOptions {
   bool prefix_cache = true;
 
   std::uint32_t requests_max = 1024;        // live requests, tokenizing ones included: some 10 KiB and a prompt each
+  std::vector<TenantRule> tenants;          // those with a name
   std::size_t result_cache_bytes = 0;       // 0: no result cache
   std::uint32_t followers_max = 256;        // requests that wait for one and the same answer to be computed
   std::chrono::milliseconds stall{10'000};  // a stage with work and no progress for so long is stalled
@@ -51,6 +54,7 @@ struct ActorServiceOptions {
 struct ServiceTuning {
   std::size_t result_cache_bytes = 0;
   std::chrono::milliseconds stall{10'000};
+  std::vector<TenantRule> tenants;
 };
 
 class ActorService final : public InferenceService, public AdminService {
@@ -76,7 +80,8 @@ class ActorService final : public InferenceService, public AdminService {
   void state(Done<ServiceState> done) override;
   void trim(Done<TrimReport> done) override;
 
-  void retune(const ServiceTuning& tuning);
+  Status can_retune(const ServiceTuning& tuning) const;  // kConfiguration: too many tenants since the start
+  void retune(const ServiceTuning& tuning);              // after that
 
   // Refuses what comes from now on, waits until `deadline` for what runs, then cancels the rest. Blocks; call it
   // from main's thread. Returns whether nothing had to be cancelled.

@@ -170,6 +170,9 @@ class BatcherLogic final : public ActorLogic {
     metrics.queue_tokens.set(static_cast<double>(counts.waiting_tokens));
     metrics.running_sequences.set(counts.running);
     metrics.oldest_waiting(counts.oldest_waiting);
+    for (std::size_t at = 0; at < kTenantClasses; ++at) {
+      metrics.tenant_load(static_cast<TenantClass>(at), counts.tenants[at].waiting, counts.tenants[at].running);
+    }
     metrics.kv_blocks.set(KvState::kFree, blocks.free);
     metrics.kv_blocks.set(KvState::kCached, blocks.cached);
     metrics.kv_blocks.set(KvState::kReferenced, blocks.referenced);

@@ -12,7 +12,7 @@ namespace troupe {
 struct LiveRequest {
   RequestId id = 0;
   std::string request_id;
-  std::string tenant;  // the whole digest
+  std::string tenant;  // its name, or the whole digest
   const char* route = "";
   std::int32_t priority = 0;
   SteadyTime arrived{};

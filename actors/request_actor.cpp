@@ -86,6 +86,8 @@ class RequestLogic final : public ActorLogic {
     if (!sequence) return fail(sequence.error());
     sequence_ = *std::move(sequence);
     if (!keep_memory()) return;
+    sequence_.tenant_class = job_.tenant.tenant_class;
+    sequence_.weight = job_.tenant.weight();
     job_.live->prompt_tokens.store(static_cast<std::uint32_t>(sequence_.prompt.size()), std::memory_order_relaxed);
     times_.end(env_->now());
     if (!uses_cache()) return enqueue();
@@ -137,7 +139,7 @@ class RequestLogic final : public ActorLogic {
       stream_.append({&stored.tokens[i], 1}, text.substr(begin, end - begin));
     }
     if (!stored.tokens.empty()) saw_first_token(now);
-    env_->metrics().tokens(stored.tokens.size());
+    count_tokens(static_cast<std::uint32_t>(stored.tokens.size()), now);
     end_finished(stored.finish);
   }
 
@@ -157,7 +159,8 @@ class RequestLogic final : public ActorLogic {
   void accept(std::uint32_t prompt_tokens, std::uint32_t cached_tokens, bool from_cache) {
     is_accepted_ = true;
     usage_.prompt_tokens = prompt_tokens;
-    env_->metrics().request_accepted(prompt_tokens);
+    env_->metrics().request_accepted(prompt_tokens, job_.tenant.tenant_class);
+    env_->tenants.charge(job_.tenant, prompt_tokens, env_->now());
     stream_.accept(prompt_tokens, cached_tokens, env_->runner.numerics_class, from_cache);
   }
 
@@ -234,7 +237,7 @@ class RequestLogic final : public ActorLogic {
     } else {
       metrics.next_token(event.at - last_event_at_);
     }
-    metrics.tokens(1);
+    count_tokens(1, event.at);
     job_.live->completion_tokens.store(usage_.completion_tokens, std::memory_order_relaxed);
     last_event_at_ = event.at;
     next_stage_at_ = event.next_at;
@@ -245,6 +248,11 @@ class RequestLogic final : public ActorLogic {
     token_.top = std::move(event.top);
     stream_.append({&token_, 1}, text);
     if (stopped) end_decode(), end_finished(FinishReason::kStop);
+  }
+
+  void count_tokens(std::uint32_t count, SteadyTime now) {
+    env_->metrics().tokens(count, job_.tenant.tenant_class);
+    env_->tenants.charge(job_.tenant, count, now);
   }
 
   void saw_first_token(SteadyTime at) {
@@ -313,6 +321,7 @@ class RequestLogic final : public ActorLogic {
 
   void ended(RequestEnd& end, SteadyTime now) {
     phase_ = Phase::kEnded;
+    end.tenant = job_.tenant.tenant_class;
     end.duration = now - times_.arrived();
     end.stages = times_.times();
     end.last_stage = times_.stage();

@@ -19,6 +19,7 @@ struct RequestJob {
   SteadyTime received{};   // the service has taken it in
   SteadyTime submitted{};  // its actor is about to be spawned
   std::shared_ptr<ResponseStream> stream;
+  TenantStanding tenant;
   std::shared_ptr<LiveSlot> slot;
   MemoryLease memory;  // of prompt and tokens
   LiveRequestPtr live = std::make_shared<LiveRequest>();

@@ -6,6 +6,7 @@
 
 #include "actors/actor_service.hpp"
 #include "runtime/progress.hpp"
+#include "runtime/tenants.hpp"
 
 namespace troupe {
 
@@ -35,6 +36,7 @@ struct ServiceEnv {
   SchedulerLimits limits;  // what the options ask for, within what the runner can do
   Progress progress;
   ServiceStatus status;
+  Tenants tenants;
 
   SteadyTime now() const { return options.clock(); }
   Metrics& metrics() { return *options.metrics; }
@@ -58,23 +60,31 @@ class WorkMark {
 };
 using WorkMarkPtr = std::shared_ptr<const WorkMark>;
 
-// One of the requests_max places; taken before a request actor is spawned, given back when its state is gone.
+// One of the requests_max places, with the one its tenant has given; taken before a request actor is spawned, given
+// back when its state is gone.
 class LiveSlot {
  public:
-  explicit LiveSlot(ServiceEnvPtr env) : env_(std::move(env)) {}
-  ~LiveSlot() { env_->status.live.fetch_sub(1); }
+  LiveSlot(ServiceEnvPtr env, TenantStanding tenant) : env_(std::move(env)), tenant_(std::move(tenant)) {}
+  ~LiveSlot() {
+    env_->tenants.leave(tenant_);
+    env_->status.live.fetch_sub(1);
+  }
   LiveSlot(const LiveSlot&) = delete;
   LiveSlot& operator=(const LiveSlot&) = delete;
 
-  // nullptr when all are taken.
-  static std::shared_ptr<LiveSlot> take(const ServiceEnvPtr& env) {
-    if (env->status.live.fetch_add(1) < env->options.requests_max) return std::make_shared<LiveSlot>(env);
+  // nullptr when all are taken; the tenant's place is given back then.
+  static std::shared_ptr<LiveSlot> take(const ServiceEnvPtr& env, TenantStanding tenant = {}) {
+    if (env->status.live.fetch_add(1) < env->options.requests_max) {
+      return std::make_shared<LiveSlot>(env, std::move(tenant));
+    }
     env->status.live.fetch_sub(1);
+    env->tenants.leave(tenant);
     return nullptr;
   }
 
  private:
   ServiceEnvPtr env_;
+  TenantStanding tenant_;
 };
 
 }  // namespace troupe

@@ -7,6 +7,7 @@
 #include <caf/sec.hpp>
 #include <caf/stateful_actor.hpp>
 
+#include <atomic>
 #include <exception>
 #include <string>
 
@@ -20,7 +21,19 @@ struct ShellState {
   const char* name = "actor";
   std::unique_ptr<ActorLogic> logic;
 };
-using Shell = caf::stateful_actor<ShellState>;
+
+std::atomic<std::uint64_t> messages = 0;
+
+class CountedActor : public caf::event_based_actor {
+ public:
+  using caf::event_based_actor::enqueue;
+  using caf::event_based_actor::event_based_actor;
+  void enqueue(caf::mailbox_element_ptr message, caf::execution_unit* unit) override {
+    messages.fetch_add(1, std::memory_order_relaxed);
+    caf::event_based_actor::enqueue(std::move(message), unit);
+  }
+};
+using Shell = caf::stateful_actor<ShellState, CountedActor>;
 
 caf::error report(const char* name, const std::exception_ptr& thrown) {
   std::string why = "an unknown exception";
@@ -54,6 +67,8 @@ caf::actor spawn_actor(caf::actor_system& system, const char* name, bool detache
   if (detached) return system.spawn<caf::detached>(start, name, std::move(make));
   return system.spawn(start, name, std::move(make));
 }
+
+std::uint64_t messages_sent() { return messages.load(std::memory_order_relaxed); }
 
 void let_go_of_actor_system() { caf::logger::set_current_actor_system(nullptr); }
 

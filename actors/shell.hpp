@@ -6,6 +6,7 @@
 #include <caf/behavior.hpp>
 #include <caf/fwd.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -23,6 +24,9 @@ using MakeLogic = std::function<std::unique_ptr<ActorLogic>(caf::event_based_act
 // `name` is a literal: it appears in the log. A detached actor has a thread of its own. An exception in a handler or
 // in `make` ends the actor with an error and one line in the log; unknown messages are dropped; nothing is printed.
 caf::actor spawn_actor(caf::actor_system& system, const char* name, bool detached, MakeLogic make);
+
+// Messages sent to actors of this process so far, for whoever measures.
+std::uint64_t messages_sent();
 
 // A thread that is not the framework's calls this after it made or spawned something: such a thread silently keeps a
 // reference to the system's logger, and the system's destructor waits for ever while a living thread does.

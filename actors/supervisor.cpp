@@ -26,7 +26,7 @@
 namespace troupe {
 namespace {
 
-constexpr int kHungAfterStalls = 3;  // of health.stall_ms: /ready says so after one; a long step is no hang
+constexpr int kHungAfterStalls = 3;            // of health.stall_ms: /ready says so after one; a long step is no hang
 constexpr std::chrono::seconds kTrimLimit{5};  // for a stage to drop what it keeps
 
 class Supervisor final : public ActorLogic {
@@ -116,8 +116,8 @@ class Supervisor final : public ActorLogic {
     self_->delayed_send(self_, env_->status.stall.load(), WatchTick{});
   }
 
-  // Executor and batcher have threads of their own, so they can be left to their fate: what they say later is not heard.
-  // The text workers and the cache share theirs with others; /ready names them.
+  // Executor and batcher have threads of their own, so they can be left to their fate: what they say later is not
+  // heard. The text workers and the cache share theirs with others; /ready names them.
   void watch_tick() {
     is_watching_ = false;
     if (requests_.empty() || has_failed()) return;
@@ -239,7 +239,9 @@ class Supervisor final : public ActorLogic {
 
   void cancel_tenant(const CancelTenant& message) {
     message.reply->answer(cancel_where(CancelReason::kOperator, [&](const LiveRequest& request) {
-      return request.tenant.empty() ? message.tenant == tenant_label("") : request.tenant.starts_with(message.tenant);
+      if (request.tenant.empty()) return message.tenant == tenant_label("");
+      return is_tenant_name(message.tenant) ? request.tenant == message.tenant
+                                            : request.tenant.starts_with(message.tenant);
     }));
   }
 

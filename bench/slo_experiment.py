@@ -10,6 +10,7 @@ noise alone makes. A setting is a server of its own, started for the run. All ru
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import platform
@@ -75,10 +76,10 @@ def load(url, targets, arguments):
         return json.load(open(out.name))
 
 
-def capacity(model, requests, targets):
+def capacity(model, requests, targets, lengths):
     """Requests/s of the mixed lengths that a plain engine finishes when all of them are there at once."""
     with tempfile.NamedTemporaryFile("w", suffix=".csv") as trace:
-        trace_of("poisson_high", requests, 99, 1.0, trace.name)
+        trace_of("poisson_high", requests, 99, 1.0, trace.name, lengths)
         head, *rows = open(trace.name).read().splitlines()
         open(trace.name, "w").write("\n".join([head] + ["0" + row[row.index(","):] for row in rows]) + "\n")
         with Server(model, ["--batching.mode", "fixed", "--batching.queue_max", "1000"]) as server:
@@ -86,32 +87,51 @@ def capacity(model, requests, targets):
     return report["requests"]["successful"] / report["seconds"]
 
 
-def trace_of(scenario, requests, seed, stretch, path):
+def trace_of(scenario, requests, seed, stretch, path, lengths=1.0):
     subprocess.run([str(BINARY), "simulate", "--scenario", scenario, "--requests", str(requests), "--seed", str(seed),
                     "--write-trace", path], check=True, capture_output=True)
     head, *rows = open(path).read().splitlines()
     with open(path, "w") as out:
         print(head, file=out)
         for row in rows:
-            arrival, rest = row.split(",", 1)
-            print(f"{float(arrival) * stretch:.1f},{rest}", file=out)
+            arrival, prompt, output, tenant = row.split(",", 3)
+            print(f"{float(arrival) * stretch:.1f},{max(1, round(int(prompt) * lengths))},"
+                  f"{max(1, round(int(output) * lengths))},{tenant}", file=out)
 
 
 def figures(report):
     total = report["requests"]["total"] or 1
     ms = report["seconds_of"]
-    return {"good": 100 * report["goodput"]["requests"] / total,
+    return {"requests": total, "good": 100 * report["goodput"]["requests"] / total,
             "soft": 100 * report["goodput"]["requests_by_mean_gap"] / total,
             "refused": 100 * report["requests"]["refused"] / total,
             "ttft_p99": 1000 * (ms["ttft"]["p99"] or 0), "itl_p99": 1000 * (ms["itl"]["p99"] or 0),
             "refusal_p99": 1000 * (ms["refusals"]["p99"] or 0)}
 
 
-def interval(values):
-    if len(values) < 2:
-        return f"{values[0]:6.1f}"
-    draws = sorted(statistics.mean(random.choices(values, k=len(values))) for _ in range(10_000))
-    return f"{statistics.mean(values):6.1f} [{draws[250]:.1f}, {draws[9750]:.1f}]"
+def difference(theirs, ours):
+    """Of the shares of good requests, in points: mean over blocks and its 95 % interval by a bootstrap over blocks and over the
+    requests in each (not paired by request, so rather too wide)."""
+    def drawn(run):
+        share = run["good"] / 100
+        return random.gauss(share, math.sqrt(share * (1 - share) / max(run["requests"], 1)))
+
+    pairs = list(zip(theirs, ours))
+    mean = statistics.mean(their["good"] - our["good"] for their, our in pairs)
+    draws = sorted(100 * statistics.mean(drawn(their) - drawn(our) for their, our in random.choices(pairs, k=len(pairs)))
+                   for _ in range(10_000))
+    return f"{mean:6.1f} [{draws[250]:.1f}, {draws[9750]:.1f}]"
+
+
+def report_on(what, results):
+    print(f"{what}: good % (mean over blocks), its difference to auto with its 95 % interval")
+    for name, runs in results.items():
+        if not runs:
+            continue
+        good = statistics.mean(run["good"] for run in runs)
+        print(f"  {name:32} {good:5.1f}   {difference(runs, results['auto'])}   p99 first token "
+              f"{statistics.mean(run['ttft_p99'] for run in runs):7.0f} ms, gap "
+              f"{statistics.mean(run['itl_p99'] for run in runs):6.0f} ms")
 
 
 def main():
@@ -124,6 +144,7 @@ def main():
     parser.add_argument("--ttft-ms", type=float, default=800)
     parser.add_argument("--ttft-ms-per-token", type=float, default=2)
     parser.add_argument("--itl-ms", type=float, default=80)
+    parser.add_argument("--lengths", type=float, default=1.0, help="of prompts and answers, in times of the scenario's")
     parser.add_argument("--capacity", type=float, help="mixed requests/s of this machine, when it is known")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
@@ -134,15 +155,16 @@ def main():
     print("command:", " ".join(sys.argv))
     print("machine:", platform.processor() or platform.machine(), f"{len(os.sched_getaffinity(0))} cores",
           f"load average {os.getloadavg()[0]:.1f}")
-    rate = SIMULATED_CAPACITY if options.smoke else options.capacity or capacity(options.model, 60, options)
+    rate = SIMULATED_CAPACITY if options.smoke else options.capacity or capacity(options.model, 100, options, options.lengths)
     stretch = SIMULATED_CAPACITY / max(rate, 0.01)
     print(f"capacity: {rate:.2f} mixed requests/s; targets: first token {options.ttft_ms:.0f} ms + "
           f"{options.ttft_ms_per_token} a prompt token, gap {options.itl_ms:.0f} ms", flush=True)
+    everything = {name: [] for name in [*compared, "auto again"]}
     for scenario in options.scenarios.split(","):
         results = {name: [] for name in [*compared, "auto again"]}
         for block in range(1, options.blocks + 1):
             with tempfile.NamedTemporaryFile(suffix=".csv") as trace:
-                trace_of(scenario, options.requests, block, stretch, trace.name)
+                trace_of(scenario, options.requests, block, stretch, trace.name, options.lengths)
                 order = [*compared, *(["auto again"] if "auto" in compared else [])]
                 random.shuffle(order)
                 for name in order:
@@ -151,15 +173,10 @@ def main():
                     results[name].append(figures(report))
                     print(f"  {scenario} block {block} {name}: " +
                           ", ".join(f"{key} {value:.1f}" for key, value in results[name][-1].items()), flush=True)
-        print(f"{scenario}: good % (mean over blocks), its difference to auto")
+        report_on(scenario, results)
         for name, runs in results.items():
-            if not runs:
-                continue
-            good = [run["good"] for run in runs]
-            difference = [other["good"] - ours["good"] for other, ours in zip(runs, results["auto"])]
-            print(f"  {name:32} {statistics.mean(good):5.1f}   {interval(difference)}   p99 first token "
-                  f"{statistics.mean(run['ttft_p99'] for run in runs):7.0f} ms, gap "
-                  f"{statistics.mean(run['itl_p99'] for run in runs):6.0f} ms")
+            everything[name] += runs
+    report_on("all scenarios", everything)
 
 
 if __name__ == "__main__":

@@ -100,6 +100,7 @@ Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EnginePar
   options.requests_max = settings.queue_max + settings.sequences_max + 256;  // and some that are being tokenized
   options.result_cache_bytes = settings.cache_enabled ? settings.cache_memory.value : 0;
   options.stall = std::chrono::milliseconds(settings.stall_ms);
+  for (const TenantSettings& tenant : settings.tenants) options.tenants.push_back(tenant.rule);
   options.actor_threads = engine->threads.actors;
   engine->catalog = std::make_unique<ModelCatalog>(std::vector<ModelCard>{std::move(card)});
   auto service = ActorService::create(std::move(options));

@@ -27,6 +27,7 @@ class AccessLogPart final : public ReloadPart {
 class ServerPart final : public ReloadPart {
  public:
   ServerPart(HttpServer& server, Engine& engine) : server_(server), engine_(engine) {}
+  Status prepare(const Settings& wanted) override;
   void apply(const Settings& wanted) override;
 
  private:

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "conf/quantity.hpp"
+#include "conf/tenants.hpp"
 #include "conf/toml_file.hpp"
 #include "runtime/memory_governor.hpp"
 #include "runtime/metric_aliases.hpp"
@@ -118,21 +119,6 @@ Status set_from_file(const Knob& knob, const TomlEntry& entry, Settings& setting
   return at(set_from_text(knob, std::to_string(*number), settings));
 }
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
 Error unknown(const std::string& where, std::string_view name, std::string_view written_as) {
   std::string path(name.substr(0, 80));
   std::string near = nearest_knob(path);
@@ -158,12 +144,20 @@ std::string path_of_variable(std::string_view name) {
 Status apply_file(const std::string& file, LoadedSettings& loaded) {
   auto entries = read_toml_file(file);
   if (!entries) return entries.error();
-  for (const TomlEntry& entry : *entries) {
+  std::vector<TomlEntry> of_lists;
+  for (TomlEntry& entry : *entries) {
+    if (entry.item >= 0) {
+      of_lists.push_back(std::move(entry));
+      continue;
+    }
     const Knob* knob = find_knob(entry.path);
     if (!knob) return unknown(entry.where + ": ", entry.path, "file");
     if (Status status = set_from_file(*knob, entry, loaded.settings); !status) return status;
     loaded.origin[knob->path] = "file";
   }
+  auto tenants = read_tenants(of_lists);
+  if (!tenants) return tenants.error();
+  loaded.settings.tenants = std::move(*tenants);
   return {};
 }
 
@@ -184,6 +178,21 @@ Status apply_environment(const ConfigSources& sources, LoadedSettings& loaded) {
 }
 
 }  // namespace
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
 
 const Knob* find_knob(std::string_view path) {
   for (const Knob& knob : kKnobs)
@@ -250,13 +259,13 @@ Result<LoadedSettings> load_settings(const ConfigSources& sources) {
 
 Status validate(const Settings& settings) {
   bool is_local = settings.host == "127.0.0.1" || settings.host == "::1" || settings.host == "localhost";
-  if (!is_local && settings.api_keys.empty() && !settings.insecure)
+  bool has_keys = !settings.api_keys.empty();
+  for (const TenantSettings& tenant : settings.tenants) has_keys |= !tenant.api_keys.empty();
+  if (!is_local && !has_keys && !settings.insecure)
     return config_error("server.host is \"" + settings.host +
                         "\", which others can reach, and server.api_keys is empty: set keys, or server.insecure = true "
                         "if that is what you want");
-  for (const std::string& key : settings.api_keys)
-    if (key.size() < 8)
-      return config_error("server.api_keys holds a key of " + std::to_string(key.size()) + " characters (at least 8)");
+  if (Status status = validate_keys(settings); !status) return status;
   if (!settings.admin_key.empty() && settings.admin_key.size() < kAdminKeyMin)
     return config_error("server.admin_key has " + std::to_string(settings.admin_key.size()) + " characters (at least " +
                         std::to_string(kAdminKeyMin) + ")");
@@ -298,7 +307,7 @@ std::string print_settings(const LoadedSettings& loaded) {
     text += line + "  # " + knob.unit + "; " + (origin == loaded.origin.end() ? "default" : origin->second) + "; " +
             knob.why + "\n";
   }
-  return text;
+  return text + print_tenants(loaded.settings.tenants);
 }
 
 }  // namespace troupe

@@ -30,7 +30,7 @@ Result<LoadedSettings> load_settings(const ConfigSources& sources);
 // What can only be seen in the whole: an address beyond this machine without keys, a chunk larger than a step.
 Status validate(const Settings& settings);
 
-// The settings as TOML, each with its unit and where it came from. API keys are not shown.
+// The settings as TOML, each with its unit and where it came from, and the tenants. API keys are not shown.
 std::string print_settings(const LoadedSettings& loaded);
 
 // As value_text; of keys only how many there are.
@@ -40,5 +40,6 @@ std::string environment_name(const Knob& knob);  // "server.port" -> "TROUPE_SER
 std::string value_text(const Knob& knob, const Settings& settings);
 const Knob* find_knob(std::string_view path);
 std::string nearest_knob(std::string_view path);  // by edit distance
+std::size_t edit_distance(std::string_view a, std::string_view b);
 
 }  // namespace troupe

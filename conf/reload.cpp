@@ -1,5 +1,9 @@
 #include "conf/reload.hpp"
 
+#include <algorithm>
+
+#include "conf/tenants.hpp"
+
 namespace troupe {
 namespace {
 
@@ -13,6 +17,25 @@ Status refuse_restarts(const std::vector<KnobChange>& changes) {
   return Error{ErrorCode::kConfiguration, "nothing was changed: these settings need a restart: " + list, "", 0};
 }
 
+const TenantSettings* find_tenant(const Settings& settings, const std::string& name) {
+  auto found = std::find_if(settings.tenants.begin(), settings.tenants.end(),
+                            [&](const TenantSettings& tenant) { return tenant.rule.name == name; });
+  return found == settings.tenants.end() ? nullptr : &*found;
+}
+
+// Those that go or change, then those that are new.
+void add_tenant_changes(const Settings& running, const Settings& wanted, std::vector<KnobChange>& changes) {
+  for (const TenantSettings& tenant : running.tenants) {
+    const TenantSettings* now = find_tenant(wanted, tenant.rule.name);
+    if (now != nullptr && is_same(tenant, *now)) continue;
+    changes.push_back({"tenant." + tenant.rule.name, tenant_text(tenant), now ? tenant_text(*now) : "", kLive});
+  }
+  for (const TenantSettings& tenant : wanted.tenants) {
+    if (find_tenant(running, tenant.rule.name) != nullptr) continue;
+    changes.push_back({"tenant." + tenant.rule.name, "", tenant_text(tenant), kLive});
+  }
+}
+
 }  // namespace
 
 std::vector<KnobChange> changes_between(const Settings& running, const Settings& wanted) {
@@ -21,6 +44,7 @@ std::vector<KnobChange> changes_between(const Settings& running, const Settings&
     if (value_text(knob, running) == value_text(knob, wanted)) continue;
     changes.push_back({knob.path, shown_value(knob, running), shown_value(knob, wanted), knob.is_live});
   }
+  add_tenant_changes(running, wanted, changes);
   return changes;
 }
 

@@ -11,12 +11,12 @@
 namespace troupe {
 
 struct KnobChange {
-  std::string path;      // "server.body_max"
+  std::string path;      // "server.body_max", "tenant.NAME"
   std::string from, to;  // as TOML; keys are not shown
   bool is_live = false;
 };
 
-// Every knob that differs, in the order of the table.
+// Every knob that differs, in the order of the table, then every tenant.
 std::vector<KnobChange> changes_between(const Settings& running, const Settings& wanted);
 
 struct Reload {

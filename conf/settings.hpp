@@ -7,11 +7,18 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/tenant_rule.hpp"
+
 namespace troupe {
 
 using TextList = std::vector<std::string>;
 struct Bytes {  // "8Gi", "512M", "1048576"
   std::uint64_t value = 0;
+};
+
+struct TenantSettings {
+  TenantRule rule;
+  TextList api_keys;
 };
 
 struct Settings {
@@ -67,6 +74,8 @@ struct Settings {
 
   bool reload_watch = false;
 
+  std::vector<TenantSettings> tenants;  // [[tenant]]: only in a file, and live: conf/tenants.hpp
+
   std::string access_log;
   std::string log_level = "info";
   bool log_json = false;
@@ -92,7 +101,7 @@ inline constexpr std::uint64_t kAnyBytes = 1ULL << 50;
 inline const Knob kKnobs[] = {
   {"server.host", &Settings::host, "address", 0, 0, "only this machine, until keys are set or insecure = true says otherwise"},
   {"server.port", &Settings::port, "port", 0, 65535, "0 takes a free one and prints it"},
-  {"server.api_keys", &Settings::api_keys, "list", 0, 0, "who may ask; none: everybody who reaches the port", kLive},
+  {"server.api_keys", &Settings::api_keys, "list", 0, 0, "who may ask, beside the keys of tenants; none of both: everybody who reaches the port", kLive},
   {"server.admin_key", &Settings::admin_key, "key", 0, 0, "opens /admin/v1 to an operator; empty: there is nothing there"},
   {"server.insecure", &Settings::insecure, "bool", 0, 0, "listen beyond this machine without keys", kLive},
   {"server.connections_max", &Settings::connections_max, "connections", 1, 1'000'000, "each costs a descriptor and some 20 KiB", kLive},

@@ -16,17 +16,17 @@ std::string place(const std::string& file, const toml::source_region& source) {
   return file + ":" + std::to_string(source.begin.line);
 }
 
-TomlEntry entry_of(const std::string& file, std::string path, const toml::node& node) {
-  TomlEntry entry{std::move(path), place(file, node.source()), std::monostate{}};
+TomlEntry entry_of(const std::string& file, std::string path, const toml::node& node, int item) {
+  TomlEntry entry{std::move(path), place(file, node.source()), std::monostate{}, item};
   if (auto flag = node.as_boolean()) entry.value = flag->get();
   if (auto number = node.as_integer()) entry.value = number->get();
   if (auto real = node.as_floating_point()) entry.value = real->get();
   if (auto text = node.as_string()) entry.value = text->get();
   if (auto array = node.as_array()) {
     TextList list;
-    for (const toml::node& item : *array) {
-      if (!item.is_string()) return entry;
-      list.push_back(item.as_string()->get());
+    for (const toml::node& one : *array) {
+      if (!one.is_string()) return entry;
+      list.push_back(one.as_string()->get());
     }
     entry.value = std::move(list);
   }
@@ -34,13 +34,19 @@ TomlEntry entry_of(const std::string& file, std::string path, const toml::node& 
 }
 
 void flatten(const std::string& file, const std::string& prefix, const toml::table& table, int depth,
-             std::vector<TomlEntry>& entries) {
+             std::vector<TomlEntry>& entries, int item = -1) {
   for (const auto& [key, node] : table) {
     std::string path = prefix.empty() ? std::string(key.str()) : prefix + "." + std::string(key.str());
     if (auto inner = node.as_table(); inner && depth < kDepthMax) {
-      flatten(file, path, *inner, depth + 1, entries);
+      flatten(file, path, *inner, depth + 1, entries, item);
+    } else if (auto list = node.as_array(); list && list->is_array_of_tables() && depth == 1) {
+      int table_item = 0;
+      for (const toml::node& one : *list) {
+        entries.push_back(entry_of(file, path, one, table_item));
+        flatten(file, path, *one.as_table(), depth + 1, entries, table_item++);
+      }
     } else {
-      entries.push_back(entry_of(file, std::move(path), node));
+      entries.push_back(entry_of(file, std::move(path), node, item));
     }
   }
 }

@@ -1,5 +1,5 @@
 #pragma once
-// A TOML file as a flat list of "section.key" and value, each with where it stands. The only file that knows toml++.
+// A TOML file as a flat list of "section.key" and value, each with where it stands; tables of [[section]] one by one. The only file that knows toml++.
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -14,6 +14,7 @@ struct TomlEntry {
   std::string path;                                                               // "server.port"
   std::string where;                                                              // "server.toml:3"
   std::variant<bool, std::int64_t, double, std::string, TextList, std::monostate> value;  // monostate: a type no knob has
+  int item = -1;  // in a list of tables: which one; it begins with an entry for itself, without a value
 };
 
 inline constexpr std::size_t kConfigBytesMax = 1U << 20;

@@ -221,6 +221,7 @@ void MetricAliases::add_tgi(const Metrics& m) {
         [&m] {
           return relabelled(m.errors, "code", "err",
                             {{"queue_full", "overloaded"},
+                             {"rate_limited", "overloaded"},
                              {"not_ready", "overloaded"},
                              {"shutting_down", "overloaded"},
                              {"shed", "overloaded"},

@@ -35,6 +35,7 @@ Fault fault_of(ErrorCode code) {
     case ErrorCode::kUriTooLong:
     case ErrorCode::kUnsupportedMediaType:
     case ErrorCode::kHeadersTooLarge:
+    case ErrorCode::kRateLimited:
     case ErrorCode::kCancelled:
       return Fault::kClient;
     case ErrorCode::kQueueFull:

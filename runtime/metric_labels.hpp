@@ -67,7 +67,7 @@ enum class Fault : std::uint8_t { kClient, kServer };
 constexpr std::array<const char*, 2> label_values(Fault) { return {"client", "server"}; }
 Fault fault_of(ErrorCode code);
 
-constexpr std::array<const char*, 22> label_values(ErrorCode) {
+constexpr std::array<const char*, 23> label_values(ErrorCode) {
   return {"invalid_request",   "context_length_exceeded",
           "unsupported",       "unauthorized",
           "forbidden",         "model_not_found",
@@ -75,10 +75,11 @@ constexpr std::array<const char*, 22> label_values(ErrorCode) {
           "request_timeout",   "payload_too_large",
           "uri_too_long",      "unsupported_media_type",
           "headers_too_large", "queue_full",
-          "deadline_exceeded", "cancelled",
-          "shutting_down",     "not_ready",
-          "shed",              "internal",
-          "model_file",        "configuration"};
+          "rate_limited",      "deadline_exceeded",
+          "cancelled",         "shutting_down",
+          "not_ready",         "shed",
+          "internal",          "model_file",
+          "configuration"};
 }
 static_assert(label_values(ErrorCode{}).size() == static_cast<std::size_t>(ErrorCode::kConfiguration) + 1);
 

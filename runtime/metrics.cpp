@@ -65,8 +65,11 @@ void Metrics::request_received() {
   offered_rate_.add(clock_());
 }
 
-void Metrics::request_accepted(std::uint32_t prompt_token_count) {
+void Metrics::request_accepted(std::uint32_t prompt_token_count, TenantClass tenant) {
   requests_accepted.count();
+  TenantFigures& figures = tenants_.of(tenant);
+  figures.accepted.add();
+  figures.tokens[static_cast<std::size_t>(TokenKind::kPrompt)].add(prompt_token_count);
   prompt_tokens.add(prompt_token_count);
 }
 
@@ -80,8 +83,9 @@ void Metrics::next_token(std::chrono::nanoseconds since_previous) {
   inter_token_sketch_.observe(std::chrono::duration<double>(since_previous).count(), clock_());
 }
 
-void Metrics::tokens(std::uint64_t n) {
+void Metrics::tokens(std::uint64_t n, TenantClass tenant) {
   tokens_generated.add(n);
+  tenants_.of(tenant).tokens[static_cast<std::size_t>(TokenKind::kGenerated)].add(n);
   token_rate_.add(clock_(), static_cast<std::uint32_t>(std::min<std::uint64_t>(n, UINT32_MAX)));
 }
 
@@ -108,6 +112,16 @@ void Metrics::request_ended(const RequestEnd& end) {
       break;
   }
   requests.count(end.outcome);
+  tenants_.of(end.tenant).ended[static_cast<std::size_t>(end.outcome)].add();
+}
+
+void Metrics::tenant_limited_by(TenantClass tenant, TenantLimit limit) {
+  tenants_.of(tenant).limited[static_cast<std::size_t>(limit)].add();
+}
+
+void Metrics::tenant_load(TenantClass tenant, std::uint32_t waiting, std::uint32_t running) {
+  tenants_.of(tenant).waiting.set(waiting);
+  tenants_.of(tenant).running.set(running);
 }
 
 void Metrics::finished(const RequestEnd& end) {
@@ -138,20 +152,33 @@ void Metrics::oldest_waiting(std::optional<SteadyTime> since) {
 void Metrics::describe(ServerInfo info) { info_ = std::move(info); }
 
 void Metrics::collect(const Visit& visit) const {
-  RequestBooks account = books();
+  AllBooks books = all_books();
   for (const MetricFamily* family : table_) {
-    if (family == &requests_accepted) {
-      visit(*family, one(static_cast<double>(account.accepted)));
-    } else if (family == &requests_in_progress) {
-      visit(*family, one(static_cast<double>(account.in_progress())));
-    } else if (family == &requests) {
-      std::vector<MetricSample> samples = family->samples();  // one for each outcome, in order
-      for (std::size_t i = 0; i < samples.size(); ++i) samples[i].value = static_cast<double>(account.ended[i]);
-      visit(*family, std::move(samples));
-    } else {
-      visit(*family, family->samples());
-    }
+    std::vector<MetricSample> samples = of_books(*family, books);
+    visit(*family, samples.empty() ? family->samples() : std::move(samples));
   }
+}
+
+std::vector<MetricSample> Metrics::of_books(const MetricFamily& family, const AllBooks& books) const {
+  if (&family == &requests_accepted) return one(static_cast<double>(books.all.accepted));
+  if (&family == &requests_in_progress) return one(static_cast<double>(books.all.in_progress()));
+  if (&family == &requests) {
+    std::vector<MetricSample> samples = family.samples();  // one for each outcome, in order
+    for (std::size_t i = 0; i < samples.size(); ++i) samples[i].value = static_cast<double>(books.all.ended[i]);
+    return samples;
+  }
+  const auto& by_tenant = books.by_tenant;
+  if (&family == &tenant_accepted) {
+    return tenants_.samples([&](std::size_t at) { return by_tenant[at].accepted; });
+  }
+  if (&family == &tenant_in_progress) {
+    return tenants_.samples([&](std::size_t at) { return by_tenant[at].in_progress(); });
+  }
+  if (&family == &tenant_requests) {
+    return tenants_.samples("outcome", Outcome{},
+                            [&](std::size_t at, std::size_t i) { return by_tenant[at].ended[i]; });
+  }
+  return {};
 }
 
 const MetricFamily* Metrics::find(std::string_view name) const {
@@ -162,19 +189,26 @@ const MetricFamily* Metrics::find(std::string_view name) const {
 }
 
 // Ends are read first: a request that ends in between is then still in progress, never counted as less than none.
-RequestBooks Metrics::books() const {
-  RequestBooks account;
-  for (std::size_t i = 0; i < account.ended.size(); ++i) account.ended[i] = requests.value(static_cast<Outcome>(i));
-  auto of = [&account](Outcome outcome) { return account.ended[static_cast<std::size_t>(outcome)]; };
-  std::uint64_t ended = of(Outcome::kFinished) + of(Outcome::kFailed) + of(Outcome::kCancelled);
-  account.accepted = std::max(requests_accepted.value(), ended);  // the two are not ordered between threads
-  return account;
+AllBooks Metrics::all_books() const {
+  AllBooks books;
+  for (std::size_t at = 0; at < kTenantClasses; ++at) {
+    const TenantFigures& figures = tenants_.at(at);
+    RequestBooks& account = books.by_tenant[at];
+    for (std::size_t i = 0; i < kOutcomes; ++i) account.ended[i] = figures.ended[i].value();
+    // The two are not ordered between threads.
+    account.accepted = std::max(figures.accepted.value(), account.ended_of_accepted());
+    books.all.accepted += account.accepted;
+    for (std::size_t i = 0; i < kOutcomes; ++i) books.all.ended[i] += account.ended[i];
+  }
+  return books;
 }
 
-std::uint64_t RequestBooks::in_progress() const {
+std::uint64_t RequestBooks::ended_of_accepted() const {
   auto of = [this](Outcome outcome) { return ended[static_cast<std::size_t>(outcome)]; };
-  return accepted - of(Outcome::kFinished) - of(Outcome::kFailed) - of(Outcome::kCancelled);
+  return of(Outcome::kFinished) + of(Outcome::kFailed) + of(Outcome::kCancelled);
 }
+
+std::uint64_t RequestBooks::in_progress() const { return accepted - ended_of_accepted(); }
 
 double Metrics::oldest_waiting_seconds() const {
   std::int64_t since = oldest_waiting_ns_.load(std::memory_order_relaxed);

@@ -13,6 +13,7 @@
 #include "runtime/doors/clock.hpp"
 #include "runtime/metric_family.hpp"
 #include "runtime/metric_labels.hpp"
+#include "runtime/tenant_figures.hpp"
 
 namespace troupe {
 
@@ -27,6 +28,7 @@ struct ServerInfo {
 };
 
 struct RequestEnd {
+  TenantClass tenant = TenantClass::kAnonymous;
   Outcome outcome = Outcome::kFinished;
   FinishReason finish = FinishReason::kStop;        // kFinished
   CancelReason cancel = CancelReason::kClientGone;  // kCancelled, kAbandoned
@@ -40,12 +42,19 @@ struct RequestEnd {
   std::optional<std::chrono::nanoseconds> first_token;  // since the arrival
 };
 
-// The account of all sequences, read so that it always adds up: ends before accepts.
+// An account of sequences, read so that it always adds up: ends before accepts.
 struct RequestBooks {
   std::uint64_t accepted = 0;
-  std::array<std::uint64_t, label_values(Outcome{}).size()> ended{};  // by Outcome
+  std::array<std::uint64_t, kOutcomes> ended{};  // by Outcome
 
-  std::uint64_t in_progress() const;  // accepted - finished - failed - cancelled
+  std::uint64_t ended_of_accepted() const;  // finished + failed + cancelled
+  std::uint64_t in_progress() const;
+};
+
+// By tenant class, and all of them together: of one reading, so that both add up.
+struct AllBooks {
+  std::array<RequestBooks, kTenantClasses> by_tenant;
+  RequestBooks all;
 };
 
 struct Metrics {
@@ -56,6 +65,7 @@ struct Metrics {
   std::shared_ptr<const MemoryGovernor> memory_;
   WindowedRate offered_rate_, served_rate_, token_rate_;
   QuantileSketch first_token_sketch_, inter_token_sketch_, duration_sketch_;
+  FiguresByTenant tenants_;
   std::atomic<std::int64_t> oldest_waiting_ns_ = kNobodyWaits;  // steady time
   static constexpr std::int64_t kNobodyWaits = INT64_MIN;
 
@@ -75,7 +85,7 @@ struct Metrics {
   DerivedMetric requests_in_progress{
       table_, MetricType::kGauge, "llm_requests_in_progress",
       "Accepted sequences that have not ended: accepted - finished - failed - cancelled.",
-      [this] { return one(static_cast<double>(books().in_progress())); }};
+      [this] { return of_books(requests_in_progress, all_books()); }};
   Counters<FinishReason> finishes{
       table_, "llm_requests_finished_total", "Finished sequences by finish_reason.", {"finish_reason"}};
   Counters<CancelReason> cancellations{
@@ -91,6 +101,56 @@ struct Metrics {
                                               {"code", "fault", "protocol"}};
   Counters<> retries{table_, "llm_request_retries_total",
                      "Sequences put back into the queue because the executor that ran them died."};
+
+  // ---- tenants --------------------------------------------------------------------------------------------------
+  DerivedMetric tenant_accepted{table_, MetricType::kCounter, "llm_tenant_requests_accepted_total",
+                                "Sequences the batcher accepted, by tenant.",
+                                [this] { return of_books(tenant_accepted, all_books()); },
+                                {"tenant"}};
+  DerivedMetric tenant_requests{table_,
+                                MetricType::kCounter,
+                                "llm_tenant_requests_total",
+                                "Sequences that ended, by tenant and outcome; the tenants add up to llm_requests_total.",
+                                [this] { return of_books(tenant_requests, all_books()); },
+                                {"tenant", "outcome"}};
+  DerivedMetric tenant_in_progress{table_, MetricType::kGauge, "llm_tenant_requests_in_progress",
+                                   "Accepted sequences that have not ended, by tenant.",
+                                   [this] { return of_books(tenant_in_progress, all_books()); },
+                                   {"tenant"}};
+  DerivedMetric tenant_limited{table_,
+                               MetricType::kCounter,
+                               "llm_tenant_limited_total",
+                               "Sequences refused because their tenant had used what it may have, by limit.",
+                               [this] {
+                                 return tenants_.samples("limit", TenantLimit{}, [this](std::size_t at, std::size_t i) {
+                                   return tenants_.at(at).limited[i].value();
+                                 });
+                               },
+                               {"tenant", "limit"}};
+  DerivedMetric tenant_tokens{table_,
+                              MetricType::kCounter,
+                              "llm_tenant_tokens_total",
+                              "Tokens of accepted sequences by tenant: prompts, and output as it comes.",
+                              [this] {
+                                return tenants_.samples("kind", TokenKind{}, [this](std::size_t at, std::size_t i) {
+                                  return tenants_.at(at).tokens[i].value();
+                                });
+                              },
+                              {"tenant", "kind"}};
+  DerivedMetric tenant_waiting{
+      table_,
+      MetricType::kGauge,
+      "llm_tenant_queue_requests",
+      "Sequences that wait to be scheduled, by tenant.",
+      [this] { return tenants_.samples([this](std::size_t at) { return tenants_.at(at).waiting.value(); }); },
+      {"tenant"}};
+  DerivedMetric tenant_running{
+      table_,
+      MetricType::kGauge,
+      "llm_tenant_running_sequences",
+      "Sequences that hold KV blocks, by tenant.",
+      [this] { return tenants_.samples([this](std::size_t at) { return tenants_.at(at).running.value(); }); },
+      {"tenant"}};
 
   // ---- latency --------------------------------------------------------------------------------------------------
   Histograms<Outcome> request_duration{table_,
@@ -313,14 +373,18 @@ struct Metrics {
   // ---- what belongs together ------------------------------------------------------------------------------------
   void request_received();  // handed to the service
   // The batcher accepted it, or its answer came from the result cache.
-  void request_accepted(std::uint32_t prompt_token_count);
+  void request_accepted(std::uint32_t prompt_token_count, TenantClass tenant = TenantClass::kAnonymous);
   void first_token(std::chrono::nanoseconds since_arrival);
   void next_token(std::chrono::nanoseconds since_previous);
-  void tokens(std::uint64_t n);                        // output tokens, as they come; the first one too
+  // Output tokens, as they come; the first one too.
+  void tokens(std::uint64_t n, TenantClass tenant = TenantClass::kAnonymous);
   void request_ended(const RequestEnd& end);           // exactly once for each request_received
   void error_sent(ErrorCode code, Protocol protocol);  // net/, for every error a client sees
   void http_answered(HttpRoute route, int status);
   void oldest_waiting(std::optional<SteadyTime> since);
+  void tenant_limited_by(TenantClass tenant, TenantLimit limit);
+  void tenant_load(TenantClass tenant, std::uint32_t waiting, std::uint32_t running);
+  void name_tenants(std::vector<std::string> names) { tenants_.name(std::move(names)); }  // of the named classes
   void describe(ServerInfo info);  // before the threads start
   void watch(std::shared_ptr<const MemoryGovernor> memory) { memory_ = std::move(memory); }  // likewise
 
@@ -330,13 +394,16 @@ struct Metrics {
   void collect(const Visit& visit) const;
   const MetricTable& families() const { return table_; }
   const MetricFamily* find(std::string_view name) const;
-  RequestBooks books() const;
+  RequestBooks books() const { return all_books().all; }
+  AllBooks all_books() const;
   const ServerInfo& described() const { return info_; }
   const MemoryGovernor* memory() const { return memory_.get(); }  // nullptr: nobody counts it
   double oldest_waiting_seconds() const;
 
  private:
   void finished(const RequestEnd& end);
+  // The samples of a family that shows the books; none for the others.
+  std::vector<MetricSample> of_books(const MetricFamily& family, const AllBooks& books) const;
   static std::vector<MetricSample> one(double value);
   std::vector<MetricSample> quantiles(const QuantileSketch& sketch) const;
   std::vector<MetricSample> efficiency() const;

@@ -65,7 +65,7 @@ struct Request {
   std::uint32_t choice = 0;          // index among the wire request's choices; part of the sampling key
   std::int32_t logprobs = -1;        // -1 = none, else the number of alternatives per token, 0..20
   CachePolicy cache = CachePolicy::kUse;
-  std::string tenant;                // a digest of the API key or empty; keys the prefix cache and the result cache
+  std::string tenant;                // its name, a digest of the API key or empty; keys the prefix and result caches
   std::string cache_salt;            // separates prefix caches further, when the client asks for it
   std::string user;                  // whom the client says it asks for: turns are shared among them without keys
   std::int32_t priority = 0;         // higher is served first

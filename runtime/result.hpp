@@ -26,6 +26,7 @@ enum class ErrorCode : std::uint8_t {
   kUnsupportedMediaType,
   kHeadersTooLarge,
   kQueueFull,              // no room now; retry_after_s says when
+  kRateLimited,            // its tenant has used what it may have; retry_after_s says when
   kDeadlineExceeded,       // the request's own deadline passed
   kCancelled,              // the client left or asked for it
   kShuttingDown,           // draining
@@ -41,7 +42,7 @@ struct Error {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;             // for a person: names the thing, the value, the limit
   std::string param;               // the request field it is about, when there is one
-  std::uint32_t retry_after_s = 0; // kQueueFull, kShuttingDown: when a retry is likely to succeed
+  std::uint32_t retry_after_s = 0; // kQueueFull, kRateLimited, kShuttingDown: when a retry is likely to succeed
 };
 
 template <class T>

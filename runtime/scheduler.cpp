@@ -49,7 +49,7 @@ Status Scheduler::enqueue(SequenceRequest request, SteadyTime) {
   std::uint32_t output_max = std::min(request.max_tokens, positions_max - static_cast<std::uint32_t>(prompt));
   RequestId id = request.id;
   auto sequence = std::make_unique<Sequence>(std::move(request), output_max, s.next_number++, s.next_step);
-  sequence->tenant = &s.tenants.enter(sequence->request.tenant);
+  sequence->tenant = &s.tenants.enter(sequence->request.tenant, sequence->request.weight);
   s.start_waiting(*sequence);
   s.sequences.emplace(id, std::move(sequence));
   return {};
@@ -115,19 +115,27 @@ Status Scheduler::State::has_room(const std::string& tenant, std::size_t tokens)
 
 void Scheduler::State::start_waiting(Sequence& sequence) {
   waiting.add(sequence);
+  ++load_of(sequence).waiting;
   sequence.blocks_wanted = 0;
   if (sequence.request.deadline) next_deadline = std::min(next_deadline, *sequence.request.deadline);
+}
+
+void Scheduler::State::stop_waiting(Sequence& sequence) {
+  waiting.remove(sequence);
+  --load_of(sequence).waiting;
 }
 
 void Scheduler::State::start_running(Sequence& sequence) {
   auto at = std::upper_bound(running.begin(), running.end(), &sequence,
                              [](const Sequence* a, const Sequence* b) { return goes_before(*a, *b); });
   running.insert(at, &sequence);
+  ++load_of(sequence).running;
   sequence.is_running = true;
 }
 
 void Scheduler::State::stop_running(Sequence& sequence) {
   running.erase(std::find(running.begin(), running.end(), &sequence));
+  --load_of(sequence).running;
   sequence.is_running = false;
 }
 
@@ -149,7 +157,7 @@ void Scheduler::State::give_up_blocks(Sequence& sequence) {
 }
 
 void Scheduler::State::erase(Sequence& sequence) {
-  sequence.is_running ? stop_running(sequence) : waiting.remove(sequence);
+  sequence.is_running ? stop_running(sequence) : stop_waiting(sequence);
   set_suspect(sequence, false);
   give_up_blocks(sequence);
   tenants.leave(*sequence.tenant);

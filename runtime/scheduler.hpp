@@ -3,9 +3,10 @@
 // preempted. Plain code: no actor, no clock, no device; time comes in as an argument. One thread uses it.
 //
 // A sequence is waiting -> running -> ended. Running ones hold KV blocks (KvManager). Who goes first: the higher
-// priority, then the tenant that was served least, then whose first token is due first. When blocks run out, the last
+// priority, then the tenant that was served least for its weight, then whose first token is due first. When blocks run out, the last
 // of that order among priorities and due times is preempted: its blocks go, its tokens stay, it waits and is recomputed.
 // Everything a sequence needs to go on is (SequenceRequest, emitted ids), so restart, preemption and retry are one path.
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "runtime/step_budget.hpp"
 #include "runtime/step_plan.hpp"
 #include "runtime/tenant_books.hpp"
+#include "runtime/tenant_rule.hpp"
 
 namespace troupe {
 
@@ -46,7 +48,9 @@ struct SequenceRequest {
   std::uint32_t min_tokens = 0;
   std::vector<TokenId> stop_tokens;         // ascending: end of generation (unless ignore_eos) and stop_token_ids
   std::string cache_key;                    // tenant and salt: prefixes are shared only within it
-  std::string tenant;                       // who is served; a digest of the API key or empty
+  std::string tenant;                       // who is served: a name, a digest of the API key, `user` or empty
+  TenantClass tenant_class{};
+  double weight = 1;                        // the tenant's; what it is served counts that much less
   std::int32_t priority = 0;
   SteadyTime arrived{};
   SteadyTime due{};                         // when its first token shall be out; equal for all: first come, first served
@@ -73,6 +77,11 @@ struct SequenceEvent {
   SteadyTime next_at{};  // when the next stage began, by a clock read of its own: the batcher's
 };
 
+struct TenantLoad {
+  std::uint32_t waiting = 0;
+  std::uint32_t running = 0;
+};
+
 struct SchedulerCounts {
   std::uint32_t waiting = 0;
   std::uint64_t waiting_tokens = 0;
@@ -84,6 +93,7 @@ struct SchedulerCounts {
   std::uint64_t recomputed_tokens_total = 0; // positions planned once more after a preemption or an executor's death
   std::uint64_t discarded_tokens_total = 0;  // sampled after a stop (two steps in flight) or for a dropped sequence
   std::uint64_t postponed_total = 0;         // sequences that let others go first because they were late anyway
+  std::array<TenantLoad, kTenantClasses> tenants{};
   std::optional<SteadyTime> oldest_waiting;  // arrival of the sequence that has waited longest
 };
 

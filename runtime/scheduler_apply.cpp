@@ -62,9 +62,9 @@ void Scheduler::State::apply_row(std::uint64_t step, const StepRow& row, const R
 // Output costs a step of its own for each token, so it counts twice as much as a position of a prompt.
 void Scheduler::State::charge(Sequence& sequence, std::uint32_t computed, bool sampled) {
   std::uint32_t paid = std::max(sequence.charged, sequence.cached_tokens);
-  if (computed > paid) sequence.tenant->served += computed - paid;
+  if (computed > paid) sequence.tenant->serve(computed - paid);
   sequence.charged = std::max(sequence.charged, computed);
-  if (sampled) sequence.tenant->served += 1;
+  if (sampled) sequence.tenant->serve(1);
 }
 
 void Scheduler::State::commit(Sequence& sequence, std::uint32_t computed) {

@@ -41,8 +41,8 @@ LoadView Scheduler::load(SteadyTime now) const {
   return load;
 }
 
-// Other tenants can take at most as much again as the newcomer's own tenant before its turn: the one that was served
-// least goes first.
+// Another tenant can take at most what the newcomer's own tenant does, by their weights, before its turn: the one that
+// was served least goes first.
 Ahead Scheduler::ahead_of(const SequenceRequest& newcomer) const {
   const State& s = *state_;
   auto prompt = static_cast<double>(newcomer.prompt.size());
@@ -68,7 +68,8 @@ Ahead Scheduler::ahead_of(const SequenceRequest& newcomer) const {
   for (const Sequence* sequence : s.waiting.backwards()) meet(*sequence, true);
   Ahead sum = own;
   for (const auto& [other, ahead] : others) {
-    double share = std::min(1.0, (own.tokens + prompt) / std::max(ahead.tokens, 1.0));
+    double equal = (own.tokens + prompt) * other->weight / newcomer.weight;
+    double share = std::min(1.0, equal / std::max(ahead.tokens, 1.0));
     sum.tokens += share * ahead.tokens;
     sum.sequences += share * ahead.sequences;
   }

@@ -222,7 +222,7 @@ bool Scheduler::State::admit(Sequence& sequence) {
     totals.prefix_query_tokens_total += size;
     totals.prefix_hit_tokens_total += matched * kBlockSize;
   }
-  waiting.remove(sequence);
+  stop_waiting(sequence);
   start_running(sequence);
   return true;
 }

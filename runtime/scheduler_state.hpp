@@ -42,14 +42,16 @@ struct Scheduler::State {
   std::uint32_t suspects = 0;
   std::uint32_t coming_back = 0;                 // blocks in the lists of in_flight
   SteadyTime next_deadline = SteadyTime::max();  // no waiting sequence has an earlier one
-  SchedulerCounts totals;                        // the *_total fields
+  SchedulerCounts totals;                        // the *_total fields, and by tenant class
 
   // ---- scheduler.cpp
   std::uint32_t positions_max() const;  // of one sequence: by context and by the whole KV pool
   std::uint32_t blocks_available() const { return kv.counts().free + kv.counts().cached; }
   Sequence* find(RequestId id, std::uint64_t step) const;  // who had this id when the step was planned
   Status has_room(const std::string& tenant, std::size_t tokens) const;
+  TenantLoad& load_of(const Sequence& sequence) { return totals.tenants[index_of(sequence.request.tenant_class)]; }
   void start_waiting(Sequence& sequence);
+  void stop_waiting(Sequence& sequence);
   void start_running(Sequence& sequence);
   void stop_running(Sequence& sequence);
   void give_up_blocks(Sequence& sequence);  // now, or when the last step with a row of it has come back

@@ -5,13 +5,14 @@
 
 namespace troupe {
 
-Tenant& TenantBooks::enter(const std::string& name) {
+Tenant& TenantBooks::enter(const std::string& name, double weight) {
   auto found = tenants_.find(name);
   if (found == tenants_.end()) {
     if (tenants_.size() >= active_ + kAbsentMax) forget_absent();
     found = tenants_.emplace(name, std::make_unique<Tenant>()).first;
   }
   Tenant& tenant = *found->second;
+  tenant.weight = weight;
   if (tenant.live > 0) {
     ++tenant.live;
     return tenant;

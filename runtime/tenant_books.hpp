@@ -8,17 +8,20 @@
 namespace troupe {
 
 struct Tenant {
-  double served = 0;                 // service tokens: positions computed and tokens sampled
+  double served = 0;  // service tokens, positions computed and tokens sampled, for each unit of its weight
+  double weight = 1;
   std::uint32_t live = 0;            // sequences that wait or run
   std::uint32_t waiting = 0;         // of those, the ones that wait
   std::uint64_t waiting_tokens = 0;  // their positions
+
+  void serve(std::uint32_t tokens) { served += tokens / weight; }
 };
 
 class TenantBooks {
  public:
   // One more live sequence. A tenant that was away starts no lower than the least served of those who are here: what
-  // it did not use is not owed to it.
-  Tenant& enter(const std::string& name);
+  // it did not use is not owed to it. Its weight is the one it was last named with.
+  Tenant& enter(const std::string& name, double weight = 1);
   void leave(Tenant& tenant);
 
   const Tenant* find(const std::string& name) const;

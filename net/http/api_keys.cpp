@@ -16,22 +16,28 @@ bool is_equal(const Digest& a, const Digest& b) {
 
 }  // namespace
 
-ApiKeys::ApiKeys(const std::vector<std::string>& keys) {
-  for (const std::string& key : keys) digests_.push_back(digest_of(key));
+ApiKeys::ApiKeys(const std::vector<std::string>& keys, const std::vector<Named>& named) {
+  for (const std::string& key : keys) {
+    Digest digest = digest_of(key);
+    known_.push_back({digest, to_hex(digest)});
+  }
+  for (const Named& one : named) known_.push_back({digest_of(one.key), one.tenant});
 }
 
 std::optional<std::string> ApiKeys::tenant_of(std::string_view authorization) const {
-  if (digests_.empty()) return std::string();
+  if (known_.empty()) return std::string();
   constexpr std::string_view kScheme = "Bearer ";
   if (authorization.size() <= kScheme.size() ||
       !equals_ignoring_case(authorization.substr(0, kScheme.size()), kScheme)) {
     return std::nullopt;
   }
   Digest offered = digest_of(authorization.substr(kScheme.size()));
-  bool known = false;
-  for (const Digest& digest : digests_) known |= is_equal(digest, offered);  // all of them: no early end to time
-  if (!known) return std::nullopt;
-  return to_hex(offered);
+  const Known* found = nullptr;
+  for (const Known& known : known_) {  // all of them: no early end to time
+    if (is_equal(known.digest, offered)) found = &known;
+  }
+  if (found == nullptr) return std::nullopt;
+  return found->tenant;
 }
 
 }  // namespace troupe

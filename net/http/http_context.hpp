@@ -19,7 +19,7 @@ namespace troupe {
 
 // One state of what can be changed while the server runs.
 struct HttpLive {
-  explicit HttpLive(HttpTuning chosen) : tuning(std::move(chosen)), keys(tuning.api_keys) {}
+  explicit HttpLive(HttpTuning chosen) : tuning(std::move(chosen)), keys(tuning.api_keys, tuning.tenant_keys) {}
   const HttpTuning tuning;
   const ApiKeys keys;
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "net/http/api_keys.hpp"
 #include "net/ws/ws_limits.hpp"
 #include "runtime/doors/access_log.hpp"
 #include "runtime/doors/admin_service.hpp"
@@ -42,7 +43,8 @@ struct AdminOptions {
 
 // What can be changed while the server runs. A request is answered by what was in force when its head had been read.
 struct HttpTuning {
-  std::vector<std::string> api_keys;  // none: everybody may ask
+  std::vector<std::string> api_keys;         // none, and none of tenants: everybody may ask
+  std::vector<ApiKeys::Named> tenant_keys;  // of tenants with a name
   HttpLimits limits;
   std::string cors_origin = "*";  // Access-Control-Allow-Origin; empty sends none
   bool guide_compat = false;      // "text" at the top level of completions

@@ -13,7 +13,6 @@
 namespace troupe {
 namespace {
 
-constexpr std::size_t kTenantMin = 8;   // digits of a digest: fewer could be several keys
 constexpr std::size_t kTenantMax = 64;  // of SHA-256 in hex
 constexpr std::size_t kNameShownMax = 64;
 
@@ -35,10 +34,6 @@ Result<boost::json::object> object_of(std::string_view body, std::initializer_li
     return refusal("unknown field \"" + shown + "\"; known here: " + (all.empty() ? "none" : all), shown);
   }
   return value->get_object();
-}
-
-bool is_hex(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 }  // namespace
@@ -67,14 +62,11 @@ Result<std::string> parse_cancel_tenant(std::string_view body) {
   JsonFields fields(*object, error);
   std::string tenant = fields.text("tenant", kTenantMax);
   if (error) return *error;
-  if (tenant == tenant_label("")) return tenant;
-  if (tenant.size() < kTenantMin || !is_hex(tenant)) {
-    return refusal("tenant must be at least " + std::to_string(kTenantMin) +
-                       " digits of the key's SHA-256 in lower-case hex, as the access log and /admin/v1/state show it, "
-                       "or \"anonymous\"",
-                   "tenant");
-  }
-  return tenant;
+  if (tenant == tenant_label("") || is_tenant_name(tenant) || is_digest_digits(tenant)) return tenant;
+  return refusal("tenant must be the name of a [[tenant]] or at least " + std::to_string(kTenantDigitsMin) +
+                     " digits of the key's SHA-256 in lower-case hex, as the access log and /admin/v1/state show it, "
+                     "or \"anonymous\"",
+                 "tenant");
 }
 
 Result<std::optional<std::uint32_t>> parse_clamp(std::string_view body) {

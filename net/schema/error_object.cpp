@@ -35,6 +35,8 @@ int http_status_of(ErrorCode code) {
       return 431;
     case ErrorCode::kQueueFull:
       return 429;
+    case ErrorCode::kRateLimited:
+      return 429;
     case ErrorCode::kDeadlineExceeded:
       return 504;
     case ErrorCode::kCancelled:
@@ -74,6 +76,7 @@ const char* error_type_of(ErrorCode code) {
     case ErrorCode::kForbidden:
       return "permission_error";
     case ErrorCode::kQueueFull:
+    case ErrorCode::kRateLimited:
       return "rate_limit_error";
     case ErrorCode::kDeadlineExceeded:
       return "timeout_error";
@@ -121,6 +124,8 @@ const char* error_code_of(ErrorCode code) {
       return "headers_too_large";
     case ErrorCode::kQueueFull:
       return "queue_full";
+    case ErrorCode::kRateLimited:
+      return "rate_limit_exceeded";
     case ErrorCode::kDeadlineExceeded:
       return "deadline_exceeded";
     case ErrorCode::kCancelled:

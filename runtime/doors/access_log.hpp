@@ -8,6 +8,7 @@
 
 #include "runtime/request.hpp"
 #include "runtime/result.hpp"
+#include "runtime/tenant_rule.hpp"
 
 namespace troupe {
 
@@ -33,10 +34,11 @@ class AccessLog {
   virtual void ended(AccessRecord record) = 0;  // from any thread; never blocks, never fails
 };
 
-// What logs and operators may see of a tenant: the first digits of its key's digest, "anonymous" without keys.
+// What logs and operators may see of a tenant: its name, the first digits of its key's digest, "anonymous" without keys.
 inline constexpr std::size_t kTenantLabelLength = 12;
 inline std::string tenant_label(const std::string& tenant) {
-  return tenant.empty() ? "anonymous" : tenant.substr(0, kTenantLabelLength);
+  if (tenant.empty()) return "anonymous";
+  return is_tenant_name(tenant) ? tenant : tenant.substr(0, kTenantLabelLength);
 }
 
 }  // namespace troupe

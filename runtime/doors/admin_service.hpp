@@ -62,7 +62,8 @@ class AdminService {
   virtual void set_draining(bool on) = 0;  // on: new requests are refused, running ones go on, /ready says so
   // Cancels every live request of a priority below; how many. New ones of that priority are accepted afterwards.
   virtual void shed(std::int32_t below_priority, Done<std::uint32_t> done) = 0;
-  // A tenant by its key's digest in hex, or by at least 8 of its first digits; "anonymous": requests without a key.
+  // A tenant by its name, by its key's digest in hex, or by at least 8 of its first digits; "anonymous": requests
+  // without a key. kInvalidRequest for a name that no tenant has.
   virtual void cancel_tenant(std::string tenant, Done<std::uint32_t> done) = 0;
   // Later requests may generate at most so many tokens, whatever they ask for; nothing: as they ask.
   virtual void clamp(std::optional<std::uint32_t> max_tokens) = 0;

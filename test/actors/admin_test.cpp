@@ -249,11 +249,11 @@ TEST_CASE("D13: the result cache can be resized, switched off and on while reque
   };
   CHECK_FALSE(is_cached());
   CHECK_FALSE(is_cached());
-  service.retune({1 << 20, 10s});
+  service.retune({1 << 20, 10s, {}});
   CHECK_FALSE(is_cached());
   REQUIRE(eventually([&] { return bench.options.metrics->result_cache_bytes.value() > 0; }));
   CHECK(is_cached());
-  service.retune({0, 10s});
+  service.retune({0, 10s, {}});
   CHECK(eventually([&] { return bench.options.metrics->result_cache_bytes.value() == 0; }));
   CHECK_FALSE(is_cached());
 }

@@ -129,12 +129,14 @@ TEST_CASE("R005: each verb does what it says and says what it did") {
   CHECK(bench.post("shed", R"({"below_priority":-5})").body == R"({"cancelled":3})");
   CHECK(bench.post("cancel_tenant", R"({"tenant":"0123456789ab"})").body == R"({"cancelled":1})");
   CHECK(bench.post("cancel_tenant", R"({"tenant":"anonymous"})").status == 200);
+  CHECK(bench.post("cancel_tenant", R"({"tenant":"search"})").status == 200);
   CHECK(bench.post("clamp", R"({"max_tokens":64})").body == R"({"max_tokens":64})");
   CHECK(bench.post("clamp", R"({"max_tokens":null})").body == R"({"max_tokens":null})");
   CHECK(bench.post("reload", R"({"dry_run":true})").body == R"({"changes":[]})");
   CHECK(bench.post("reload", "").status == 200);
   CHECK(bench.admin.said == std::vector<std::string>{"drain", "undrain", "shed -5", "cancel 0123456789ab",
-                                                     "cancel anonymous", "clamp 64", "clamp none", "plan", "reload"});
+                                                     "cancel anonymous", "cancel search", "clamp 64", "clamp none",
+                                                     "plan", "reload"});
   CHECK(bench.post("cache", R"({"result_cache":false})").body == R"({"result_cache":false,"prefix_cache":false})");
   CHECK_FALSE(bench.admin.caches_now.result_cache);
   CHECK(bench.post("cache", R"({"prefix_cache":true})").status == 400);

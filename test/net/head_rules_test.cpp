@@ -150,3 +150,13 @@ TEST_CASE("keys: only a known one is let in, and its digest is the tenant") {
   CHECK(keys.tenant_of("Bearer alpha") != keys.tenant_of("Bearer beta"));
   CHECK(ApiKeys({}).tenant_of("") == "");
 }
+
+TEST_CASE("D8: a key of a named tenant is let in under its name, and makes keys required") {
+  ApiKeys keys({"alpha"}, {{"beta", "search"}, {"gamma", "search"}, {"delta", "batch"}});
+  CHECK(keys.tenant_of("Bearer beta") == "search");
+  CHECK(keys.tenant_of("Bearer gamma") == "search");
+  CHECK(keys.tenant_of("Bearer delta") == "batch");
+  CHECK(keys.tenant_of("Bearer alpha")->size() == 64);
+  CHECK_FALSE(keys.tenant_of("Bearer search").has_value());
+  CHECK_FALSE(ApiKeys({}, {{"beta", "search"}}).tenant_of("").has_value());
+}

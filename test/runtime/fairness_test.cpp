@@ -85,6 +85,88 @@ TEST_CASE("D8: two tenants at 1:100 with long prompts get equal service while bo
   CHECK(jain >= 0.95);
 }
 
+// A request of the light tenant costs 20 + 1 positions and 2 output tokens: 23. One of the heavy tenant costs 22, which
+// counts a third for it: 7.33. So by turns 23 | 7.33 14.67 22 29.33 | 46 | 36.67 44 51.33 | 69 | ...
+TEST_CASE(
+    "D8: with weights 1:3 three of the heavier tenant's requests go for each of the lighter's, in a known order") {
+  Bench bench(one_place());
+  auto enqueue = [&](RequestId id, const char* tenant, double weight, std::size_t prompt) {
+    SequenceRequest request = of_tenant(id, tenant, prompt, 2);
+    request.weight = weight;
+    REQUIRE(bench.enqueue(request));
+  };
+  for (RequestId id = 1; id <= 3; ++id) enqueue(id, "light", 1, 20);
+  for (RequestId id = 4; id <= 11; ++id) enqueue(id, "heavy", 3, 19);
+  std::vector<RequestId> order;
+  for (const SequenceEvent& event : bench.run()) {
+    if (event.kind == Kind::kFinished) order.push_back(event.id);
+  }
+  REQUIRE(order == std::vector<RequestId>{1, 4, 5, 6, 7, 2, 8, 9, 10, 3, 11});
+}
+
+TEST_CASE("D8: with weights 1:3 the service tokens of two tenants that always have work are 1:3") {
+  BenchLimits limits;
+  limits.sequences_max = 4;
+  limits.step_tokens_max = 64;
+  limits.queue_max = 200;
+  Bench bench(limits, 256);
+  std::map<std::string, double> served, weights{{"light", 1}, {"heavy", 3}};
+  std::map<std::string, int> live;
+  std::map<RequestId, std::string> tenant_of;
+  RequestId id = 0;
+  for (int step = 0; step < 3000; ++step) {
+    for (const auto& [tenant, weight] : weights) {
+      for (; live[tenant] < 6; ++live[tenant]) {
+        SequenceRequest request = of_tenant(++id, tenant, 60, 12);
+        request.weight = weight;
+        REQUIRE(bench.enqueue(request));
+        tenant_of[id] = tenant;
+      }
+    }
+    auto plan = bench.plan();
+    REQUIRE(plan);
+    for (const StepRow& row : plan->rows) served[tenant_of[row.sequence]] += row.tokens.count;
+    bench.apply();
+    for (const SequenceEvent& event : bench.events) {
+      if (event.kind == Kind::kToken) served[tenant_of[event.id]] += 1;
+      if (event.kind == Kind::kFinished) --live[tenant_of[event.id]];
+    }
+  }
+  INFO("light " << served["light"] << " heavy " << served["heavy"]);
+  CHECK(served["heavy"] / served["light"] == Approx(3).epsilon(0.02));
+}
+
+TEST_CASE("D8: a weight that was changed counts from the tenant's next request on") {
+  TenantBooks books;
+  Tenant& a = books.enter("a", 1);
+  a.serve(10);
+  CHECK(a.served == 10);
+  books.enter("a", 2);
+  a.serve(10);
+  CHECK(a.served == 15);
+}
+
+TEST_CASE("D8: sequences that wait and run are counted by tenant class, and add up") {
+  Bench bench(one_place());
+  for (RequestId id = 1; id <= 3; ++id) {
+    SequenceRequest request = of_tenant(id, id == 2 ? "b" : "a", 20, 3);
+    request.tenant_class = named_class(id == 2 ? 1 : 0);
+    REQUIRE(bench.enqueue(request));
+  }
+  auto load = [&](std::size_t name) { return bench.scheduler.counts().tenants[index_of(named_class(name))]; };
+  CHECK(load(0).waiting == 2);
+  CHECK(load(1).waiting == 1);
+  bench.step();
+  CHECK(load(0).running + load(1).running == 1);
+  CHECK(load(0).waiting + load(1).waiting == 2);
+  bench.lose_executor();  // all of them wait again
+  bench.step();
+  bench.scheduler.drop(2);
+  CHECK(load(1).running + load(1).waiting == 0);
+  bench.run();
+  for (const TenantLoad& one : bench.scheduler.counts().tenants) CHECK(one.waiting + one.running == 0);
+}
+
 TEST_CASE("D8: a tenant that was away does not come back with credit, nor forgets what it had") {
   TenantBooks books;
   Tenant& a = books.enter("a");
