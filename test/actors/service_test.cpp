@@ -169,14 +169,14 @@ TEST_CASE("D17: a request there is no memory for is refused with the limit's nam
   auto memory = std::make_shared<MemoryGovernor>(1U << 20U);
   bench.options.memory = memory;
   ActorService& service = bench.start();
-  REQUIRE(memory->try_take(MemoryUse::kRequests, 930U << 10U));
+  REQUIRE(memory->try_take(MemoryUse::kRequests, 910U << 10U));
   auto refused = wait_for_end(*service.submit(request_for(std::string("hello"), 20)));
   CHECK(refused.error.code == ErrorCode::kQueueFull);
   CHECK(refused.error.retry_after_s >= 1);
   CHECK(refused.error.message.find("memory.limit") != std::string::npos);
-  CHECK(memory->used() == 930U << 10U);
+  CHECK(memory->used() == 910U << 10U);
   CHECK(service.live_requests() == 0);
-  memory->give_back(MemoryUse::kRequests, 930U << 10U);
+  memory->give_back(MemoryUse::kRequests, 910U << 10U);
   CHECK(wait_for_end(*service.submit(request_for(std::string("hello"), 20))).phase == StreamPhase::kFinished);
 }
 
