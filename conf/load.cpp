@@ -90,7 +90,7 @@ Status set_from_file(const Knob& knob, const TomlEntry& entry, Settings& setting
     return config_error(where + knob.path + " must be " + wanted + ", e.g. " + knob.path + " = " +
                         value_text(knob, settings));
   };
-  auto at = [&](Status status) { return status ? Status{} : Status(config_error(where + status.error().message)); };
+  auto at = [&](const Status& status) { return status ? Status{} : Status(config_error(where + status.error().message)); };
   if (auto* flag = std::get_if<bool Settings::*>(&knob.member)) {
     auto* value = std::get_if<bool>(&entry.value);
     if (!value) return wrong_type("true or false");

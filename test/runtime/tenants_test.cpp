@@ -134,6 +134,7 @@ TEST_CASE("D8: places are never given twice, whoever asks at once and while the 
   tenants.use({rule("a", 3, 1'000'000'000)});
   std::atomic<int> most = 0, now = 0, refused = 0;
   std::vector<std::thread> threads;
+  threads.reserve(6);
   for (int t = 0; t < 6; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 2000; ++i) {
