@@ -19,7 +19,7 @@ BODY = {"prompt": "Once upon a time", "max_tokens": 8, "temperature": 0, "ignore
 LONG = {**BODY, "max_tokens": 1200}
 
 
-def write(search="requests_max = 2", batch="tokens_per_minute = 600\npriority_max = 1", more=""):
+def write(search="requests_max = 2", batch="tokens_per_minute = 60\npriority_max = 1", more=""):
     config.write_text(f"""[server]
 admin_key = "{ADMIN}"
 api_keys = ["{PLAIN}"]
@@ -89,14 +89,14 @@ with Server("--config", str(config)) as server:
     for thread in held:
         thread.join(30)
 
-    # tokens_per_minute: 600 are 10 a second. What is used beyond is owed, and Retry-After says when it is paid off.
-    status, answer, _ = ask(BATCH, {**BODY, "max_tokens": 650})
-    expect(status == 200 and answer["usage"]["completion_tokens"] == 650, "what was admitted is served to its end")
+    # tokens_per_minute: 60 are one a second. What is used beyond is owed, and Retry-After says when it is paid off.
+    status, answer, _ = ask(BATCH, {**BODY, "max_tokens": 70})
+    expect(status == 200 and answer["usage"]["completion_tokens"] == 70, "what was admitted is served to its end")
     status, answer, head = ask(BATCH)
     retry = int(head["Retry-After"])
-    expect(status == 429 and "600 tokens per minute" in answer["error"]["message"], f"{answer}")
-    # 654 + 12 tokens and the ones from above, less what came back while they were computed.
-    expect(1 <= retry <= 8, f"Retry-After is {retry}")
+    expect(status == 429 and "60 tokens per minute" in answer["error"]["message"], f"{answer}")
+    # 74 tokens and at most 12 from above, less 60 and what came back while they were computed.
+    expect(1 <= retry <= 26, f"Retry-After is {retry}")
     time.sleep(retry)
     expect(ask(BATCH)[0] == 200, f"after Retry-After ({retry} s) there is room")
     status, answer, _ = ask(BATCH, {**BODY, "priority": 2})
