@@ -19,7 +19,7 @@ constexpr std::int64_t kHeldMore = 256 << 10;    // bytes: the caches are bounde
 constexpr std::chrono::nanoseconds kFreeEps{0};  // messages take no time here
 
 struct Disconnects {
-  Disconnects(std::uint32_t depth, std::uint32_t seed) : random(seed), bench(options(depth)), load(bench, random) {
+  Disconnects(std::uint32_t depth, std::uint32_t seed) : random(seed), load(options(depth), random) {
     bench.start();
   }
 
@@ -68,8 +68,8 @@ struct Disconnects {
   }
 
   std::mt19937 random;
-  ActorBench bench;
   RandomLoad load;
+  ActorBench& bench = load.bench;
   std::array<std::uint64_t, kStageCount> left_in{};
   std::uint64_t stayed = 0, cancelled = 0;
 };

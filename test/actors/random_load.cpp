@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <stdexcept>
 
 namespace troupe::test {
 
@@ -13,13 +12,15 @@ namespace troupe::test {
 class SlowRunner final : public StepRunner {
  public:
   SlowRunner(ScriptedOptions options, SlowDevice& device, const SteadyTime& now)
-      : inner_(std::move(options)), device_(device), now_(now) {}
+      : inner_(std::move(options)), device_(device), now_(now) {
+    if (device_.on_new_runner) device_.on_new_runner();
+  }
   ~SlowRunner() override {
     std::erase_if(device_.steps_, [this](const auto& step) { return step.runner == this; });
   }
   const RunnerInfo& info() const override { return inner_.info(); }
   void submit(std::shared_ptr<const StepPlan> plan, Done done) override {
-    if (device_.throws_in > 0 && --device_.throws_in == 0) throw std::runtime_error("scripted to throw");
+    if (device_.on_submit) device_.on_submit();
     device_.steps_.push_back({this, now_, [result = inner_.compute(*plan), done = std::move(done)] { done(result); }});
   }
 
@@ -42,20 +43,23 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
-RandomLoad::RandomLoad(ActorBench& bench, std::mt19937& random) : bench_(bench), random_(random) {
-  bench_.env->options.clock = [this] { return now; };
-  bench_.env->options.new_runner = [this, options = bench.runner] {
+RandomLoad::RandomLoad(ScriptedOptions runner, std::mt19937& random) : bench(std::move(runner)), random_(random) {
+  bench.env->options.clock = [this] {
+    if (on_clock) on_clock();
+    return now;
+  };
+  bench.env->options.new_runner = [this, options = bench.runner] {
     return std::make_unique<SlowRunner>(options, device, now);
   };
-  bench_.env->options.window = {BatchWindowOptions::Mode::kFixed, 0, 32, 512, 16};
-  bench_.env->options.result_cache_bytes = 16U << 10;
-  bench_.env->options.stall = std::chrono::hours(1'000);  // nothing hangs here, however far the clock is moved
+  bench.env->options.window = {BatchWindowOptions::Mode::kFixed, 0, 32, 512, 16};
+  bench.env->options.result_cache_bytes = 16U << 10;
+  bench.env->options.stall = std::chrono::hours(1'000);  // nothing hangs here, however far the clock is moved
   let_text_through();
 }
 
 RandomLoad::~RandomLoad() {
   gate_.set_value();
-  bench_.env->options.text_workers->close();
+  bench.env->options.text_workers->close();
 }
 
 void RandomLoad::let_text_through() {
@@ -63,7 +67,7 @@ void RandomLoad::let_text_through() {
   auto arrived = std::make_shared<std::promise<void>>();
   std::future<void> there = arrived->get_future();
   auto gate = std::make_shared<std::future<void>>(next.get_future());
-  REQUIRE(bench_.env->options.text_workers->try_post([arrived, gate] { arrived->set_value(), gate->wait(); }, 0));
+  REQUIRE(bench.env->options.text_workers->try_post([arrived, gate] { arrived->set_value(), gate->wait(); }, 0));
   gate_.set_value();
   there.wait();
   gate_ = std::move(next);
@@ -73,23 +77,27 @@ void RandomLoad::let_text_through() {
 void RandomLoad::submit() {
   std::string prompt(1, static_cast<char>('A' + up_to(6)));
   prompt += std::string(up_to(4) * 25, static_cast<char>('x' + up_to(2)));
-  Request request = bench_.request(prompt, 1 + up_to(24));
+  Request request = bench.request(prompt, 1 + up_to(24));
   if (up_to(2) == 0) request.prompt = prompt;
   if (up_to(3) == 0) request.sampling.temperature = 1.0F, request.sampling.seed = up_to(4);
   if (up_to(6) == 0) request.cache = CachePolicy::kNoCache;
-  auto expected = scripted_answer(bench_.runner.rule, ids_of(prompt), request.stop.max_tokens, request.sampling);
-  requests_.push_back({bench_.submit(std::move(request)), std::move(expected)});
+  submit(std::move(request), ids_of(prompt));
+}
+
+void RandomLoad::submit(Request request, const std::vector<TokenId>& prompt) {
+  auto expected = scripted_answer(bench.runner.rule, prompt, request.stop.max_tokens, request.sampling);
+  requests_.push_back({bench.submit(std::move(request)), std::move(expected)});
 }
 
 bool RandomLoad::go_on() {
-  auto& jobs = bench_.coordinator().jobs;
-  if (bench_.env->options.text_workers->depth() > 0 && (jobs.empty() || up_to(40) == 0)) let_text_through();
+  auto& jobs = bench.coordinator().jobs;
+  if (bench.env->options.text_workers->depth() > 0 && (jobs.empty() || up_to(40) == 0)) let_text_through();
   if (jobs.empty()) return spend_time();
   std::swap(jobs[0], jobs[up_to(static_cast<std::uint32_t>(jobs.size()))]);
   if (before_message) {
     if (auto* actor = dynamic_cast<caf::scheduled_actor*>(jobs[0])) before_message(actor->name(), *actor);
   }
-  bench_.coordinator().run_once();
+  bench.coordinator().run_once();
   return true;
 }
 
@@ -108,6 +116,11 @@ RandomLoad::One* RandomLoad::any() {
   if (requests_.empty()) return nullptr;
   One& one = requests_[up_to(static_cast<std::uint32_t>(requests_.size()))];
   return one.live.stream->phase() < StreamPhase::kFinished ? &one : nullptr;
+}
+
+RandomLoad::One* RandomLoad::find(caf::actor_id actor) {
+  auto one = std::find_if(requests_.begin(), requests_.end(), [actor](One& o) { return o.live.actor.id() == actor; });
+  return one != requests_.end() ? &*one : nullptr;
 }
 
 std::vector<RandomLoad::One> RandomLoad::take_ended() {

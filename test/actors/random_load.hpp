@@ -25,7 +25,8 @@ class SlowDevice {
   SteadyTime ends_at() const { return steps_.front().begun + kDeviceStep; }
   void finish_step();  // the oldest
 
-  int throws_in = 0;  // the so-manieth submit from now on throws; 0: none
+  // Asked by each runner when it is made and when it is given a step; may throw.
+  std::function<void()> on_new_runner, on_submit;
 
  private:
   friend class SlowRunner;
@@ -45,29 +46,33 @@ class RandomLoad {
     bool is_struck = false;         // what happens to it is the test's doing
   };
 
-  // Before bench.start(). `random` and `bench` outlive the load.
-  RandomLoad(ActorBench& bench, std::mt19937& random);
+  // bench.start() is the caller's. `random` outlives the load.
+  RandomLoad(ScriptedOptions runner, std::mt19937& random);
   ~RandomLoad();
 
   void submit();
+  void submit(Request request, const std::vector<TokenId>& prompt);
   // Delivers one message, or lets time pass, or the device finish a step. False: nothing is left to do.
   bool go_on();
   // Is asked before each message is delivered; `to` is the name of its actor.
   std::function<void(const std::string& to, caf::scheduled_actor& actor)> before_message;
 
-  One* any();                                            // of those that have not ended
-  std::vector<One> take_ended();                         // and forgets them
-  std::size_t size() const { return requests_.size(); }  // not taken yet
+  One* any();  // of those that have not ended
+  One* find(caf::actor_id actor);
+  One& last() { return requests_.back(); }
+  std::vector<One> take_ended();                                                              // and forgets them
+  std::size_t size() const { return requests_.size(); }                                       // not taken yet
   std::uint32_t up_to(std::uint32_t n) { return static_cast<std::uint32_t>(random_()) % n; }  // 0 .. n - 1
 
   SlowDevice device;
   SteadyTime now{std::chrono::seconds(1)};
+  std::function<void()> on_clock;  // asked by whoever looks at the clock; may throw
+  ActorBench bench;
 
  private:
   void let_text_through();
   bool spend_time();
 
-  ActorBench& bench_;
   std::mt19937& random_;
   std::deque<One> requests_;
   std::promise<void> gate_;  // the one text worker waits here whenever messages are delivered
