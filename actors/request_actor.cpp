@@ -28,8 +28,7 @@ class RequestLogic final : public ActorLogic {
         job_(std::move(job)),
         request_(job_.request),
         stream_(*job_.stream),
-        times_(request_.arrived, job_.live->stage),
-        text_(*env_->options.codec, request_.stop.stop) {
+        times_(request_.arrived, job_.live->stage) {
     times_.end(job_.received);
     times_.begin(Stage::kTokenize, job_.submitted);
   }
@@ -43,6 +42,7 @@ class RequestLogic final : public ActorLogic {
   }
 
   caf::behavior behavior() override {
+    text_.emplace(*env_->options.codec, request_.stop.stop);  // may throw, hence not before there is a destructor
     self_->request(supervisor_, caf::infinite, Hello{request_.deadline, job_.live})
         .then([this](Wiring& wiring) { greeted(std::move(wiring)); },
               [this](caf::error&) { cancelled(CancelReason::kShutdown); });
@@ -242,7 +242,7 @@ class RequestLogic final : public ActorLogic {
     last_event_at_ = event.at;
     next_stage_at_ = event.next_at;
     bool stopped = false;
-    const std::string& text = text_.push(event.token, stopped);
+    const std::string& text = text_->push(event.token, stopped);
     token_.id = event.token;
     token_.logprob = event.logprob;
     token_.top = std::move(event.top);
@@ -263,7 +263,7 @@ class RequestLogic final : public ActorLogic {
   void finished(FinishReason reason) {
     end_decode();
     bool stopped = false;
-    if (const std::string& rest = text_.finish(stopped); !rest.empty()) stream_.append({}, rest);
+    if (const std::string& rest = text_->finish(stopped); !rest.empty()) stream_.append({}, rest);
     end_finished(stopped ? FinishReason::kStop : reason);
   }
 
@@ -343,7 +343,7 @@ class RequestLogic final : public ActorLogic {
   Request& request_;
   ResponseStream& stream_;
   RequestTimes times_;
-  AnswerText text_;
+  std::optional<AnswerText> text_;
 
   Phase phase_ = Phase::kStarting;
   Wiring wiring_;

@@ -72,7 +72,8 @@ ActorBench::Live ActorBench::submit(Request request) {
   job.slot = LiveSlot::take(env);
   REQUIRE(job.slot);
   auto stream = job.stream;
-  return {spawn_request(*system_, env, supervisor, std::move(job)).address(), stream};
+  auto facts = job.live;
+  return {spawn_request(*system_, env, supervisor, std::move(job)).address(), stream, facts};
 }
 
 Request ActorBench::request(std::string_view prompt, std::uint32_t max_tokens) const {

@@ -2,6 +2,7 @@
 // The actors of one service under CAF's test coordinator: one thread, every message delivered by the test, time
 // that stands until it is moved. The runner computes within submit, so a run is the same every time.
 #include <caf/actor.hpp>
+#include <caf/actor_registry.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
@@ -30,6 +31,7 @@ class ActorBench {
   struct Live {
     caf::actor_addr actor;
     std::shared_ptr<ResponseStream> stream;
+    LiveRequestPtr facts;
     void cancel(CancelReason reason = CancelReason::kClientGone) const;
   };
   Live submit(Request request);
@@ -45,6 +47,7 @@ class ActorBench {
 
   Wiring wiring();  // as the supervisor tells it to a new request; runs everything
   std::uint32_t blocks_in_use() const;
+  std::size_t actors() const { return system_->registry().running(); }
   std::uint64_t steps() const { return env->status.steps_started; }
 
   ScriptedOptions runner;

@@ -1,4 +1,5 @@
 // Who is started anew, who hears of it, and when it is given up: message by message.
+#include <caf/actor_cast.hpp>
 #include <caf/send.hpp>
 #include <catch2/catch.hpp>
 
@@ -255,4 +256,40 @@ TEST_CASE("D12: a stage with work that does not get on is named") {
   CHECK(std::find(seen.begin(), seen.end(), "executor") != seen.end());
   bench.advance(1h);
   CHECK(stuck() == "none");
+}
+
+TEST_CASE("D2: a result in the name of an executor that was replaced is not believed") {
+  ActorBench bench;
+  bench.start();
+  caf::actor batcher = bench.wiring().batcher;
+  bench.runner.control->on_plan = [&](const StepPlan& plan) {
+    StepResult forged;
+    forged.step = plan.step;
+    for (const StepRow& row : plan.rows) {
+      RowResult& result = forged.rows.emplace_back();
+      result.sequence = row.sequence;
+      if (row.sampling != kNoIndex) result.outcome = RowOutcome::kSampled, result.token = '!';
+    }
+    caf::anon_send(batcher, StepDone{0, std::move(forged)});  // before the right one
+  };
+  auto live = submit_eight(bench, 10);
+  bench.run();
+  check_exact(live, 10);
+}
+
+TEST_CASE("D2: what a batcher says that was replaced is not heard") {
+  ActorBench bench;
+  bench.start();
+  auto live = submit_eight(bench, 10);
+  REQUIRE(bench.run_until([&] { return all_of(*live[0].stream).tokens.size() >= 3; }));
+  for (const auto& one : live) {
+    auto request = caf::actor_cast<caf::actor>(one.actor);
+    SequenceNews token{0, {}};
+    token.event.kind = SequenceEvent::Kind::kToken;
+    token.event.token = '!';
+    caf::anon_send(request, token);
+    caf::anon_send(request, Refused{0, Error{ErrorCode::kQueueFull, "no room", "", 1}});
+  }
+  bench.run();
+  check_exact(live, 10);
 }
