@@ -1,13 +1,12 @@
 #include "net/http/exchange.hpp"
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
 #include <cstdio>
 #include <utility>
 
 #include "net/http/admin.hpp"
 #include "net/http/head_rules.hpp"
+#include "net/http/request_fields.hpp"
 #include "net/schema/error_object.hpp"
 #include "net/schema/json_writer.hpp"
 #include "net/schema/model_field.hpp"
@@ -18,7 +17,6 @@
 namespace troupe {
 namespace {
 
-constexpr std::size_t kRequestIdMax = 128;
 constexpr std::size_t kUncountedBody = 16U << 10U;  // its parsing is over before the next one on this thread begins
 constexpr std::uint64_t kTokenizeBytes = 32;        // for each byte of text: its id, and id and string as JSON
 constexpr std::uint64_t kDetokenizeBytes = 64;      // for each token: its text, and that as JSON
@@ -31,17 +29,6 @@ std::string hex(std::uint64_t number) {
 
 std::string new_request_id(HttpContext& context) {
   return "req-" + context.instance + hex(context.requests.fetch_add(1, std::memory_order_relaxed) + 1);
-}
-
-// The client's id when it is harmless: it goes into headers and logs.
-std::string request_id_of(const RequestHead& head, HttpContext& context) {
-  std::string_view given = head.find("x-request-id");
-  auto is_harmless = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == ':' ||
-           c == '/' || c == '+' || c == '=';
-  };
-  bool usable = !given.empty() && given.size() <= kRequestIdMax && std::all_of(given.begin(), given.end(), is_harmless);
-  return usable ? std::string(given) : new_request_id(context);
 }
 
 void add_cors(Answer& answer, const HttpLive& live) {
@@ -96,7 +83,7 @@ Exchange::Exchange(HttpContext& context, RequestHead head, SteadyTime arrived, s
       live_(context.live()),
       arrived_(arrived),
       wake_(std::move(wake)),
-      request_id_(request_id_of(head_, context)) {}
+      request_id_(request_id_of(head_).value_or(new_request_id(context))) {}
 
 Exchange::~Exchange() {
   if (reply_ == nullptr) return;
@@ -244,23 +231,6 @@ Answer Exchange::answer_ready() const {
   return answer;
 }
 
-Result<std::uint32_t> Exchange::timeout_header(std::string_view text) {
-  std::uint32_t timeout_ms = 0;
-  auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), timeout_ms);
-  bool is_number = failed == std::errc{} && end == text.data() + text.size();
-  if (is_number && timeout_ms >= 1 && timeout_ms <= kTimeoutMsMax) return timeout_ms;
-  return Error{ErrorCode::kInvalidRequest,
-               "the header X-Request-Timeout-Ms must be a whole number from 1 to " + std::to_string(kTimeoutMsMax),
-               "X-Request-Timeout-Ms", 0};
-}
-
-// no-store: the answer is not kept; no-cache: it is not looked up either.
-CachePolicy Exchange::cache_policy() const {
-  std::string_view policy = head_.find("Cache-Control");
-  if (policy.find("no-cache") != std::string_view::npos) return CachePolicy::kNoCache;
-  return policy.find("no-store") != std::string_view::npos ? CachePolicy::kNoStore : CachePolicy::kUse;
-}
-
 void Exchange::start_generation(ApiKind kind, std::string_view body) {
   RequestOrigin origin;
   origin.catalog = &context_.catalog;
@@ -268,12 +238,10 @@ void Exchange::start_generation(ApiKind kind, std::string_view body) {
   origin.tenant = tenant_;
   origin.route = match_.route->path;
   origin.arrived = arrived_;
-  origin.cache = cache_policy();
-  if (std::string_view text = head_.find("X-Request-Timeout-Ms"); !text.empty()) {
-    Result<std::uint32_t> timeout = timeout_header(text);
-    if (!timeout) return refuse(timeout.error());
-    origin.timeout_ms = *timeout;
-  }
+  origin.cache = cache_policy_of(head_);
+  Result<std::optional<std::uint32_t>> timeout = timeout_of(head_);
+  if (!timeout) return refuse(timeout.error());
+  origin.timeout_ms = *timeout;
   Result<ApiRequest> request = parse_request(kind, body, origin);
   if (!request) return refuse(request.error());
   if (context_.metrics != nullptr) context_.metrics->request_choices.observe(request->sequences.size());

@@ -56,8 +56,6 @@ class Exchange {
   void start_detokenize(std::string_view body);
   bool is_admin() const;
   void start_admin(std::string_view body);
-  CachePolicy cache_policy() const;
-  static Result<std::uint32_t> timeout_header(std::string_view text);
   void finish_answer(Answer& answer) const;
   void log_refusal(const Answer& answer) const;
 

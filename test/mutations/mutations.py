@@ -72,7 +72,7 @@ MUTATIONS = [
              "if (followers_ >= env_->options.followers_max) return", "if (followers_ > env_->options.followers_max) return",
              "actors", "single flight: waiters beyond the bound compute for themselves"),
     # ---- contract 5: a slow client never delays a step
-    Mutation("a reader that takes nothing is cancelled", "contract 5", "net/http/http_session.cpp",
+    Mutation("a reader that takes nothing is cancelled", "contract 5", "net/http/http_session_write.cpp",
              "bool is_stalled = context_.clock() - progressed_ >= live_->tuning.limits.write_stall;", "bool is_stalled = false;",
              "net", "faults: a reader that takes nothing is cancelled, one beside it is not held up"),
     # ---- contract 6: idle burns nothing
