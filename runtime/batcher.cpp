@@ -13,6 +13,7 @@ namespace {
 constexpr double kLateGapsAllowed = 0.01;  // share of a request's gaps
 constexpr double kToldMs = 1000;           // Retry-After counts in seconds: the nearest turn there is
 constexpr double kQueueReserve = 0.125;  // of the queue, while somebody is told to come back: turns are not met exactly
+constexpr double kHoldMinMs = 1e-3;      // a shorter one is none: clocks are rounded, and time must pass
 constexpr double kRateMin = 0.01;        // tokens per ms, where none was measured
 
 BatchWindowOptions within(BatchWindowOptions window, const SchedulerLimits& limits) {
@@ -201,7 +202,7 @@ std::optional<BatchClose> Batcher::may_start(SteadyTime now) {
   double held_ms = ms_between(*counts.oldest_waiting, now);
   double since_ms = last_arrival_ ? ms_between(*last_arrival_, now) : held_ms;
   double hold_ms = window_.hold_ms(counts.waiting, tokens, since_ms, held_ms);
-  if (!(hold_ms > 0))
+  if (!(hold_ms > kHoldMinMs))
     return held_ms >= window_.options().window_max_ms && held_ms > 0 && window_.options().window_max_ms > 0
                ? BatchClose::kWindow
                : BatchClose::kIdle;

@@ -77,7 +77,8 @@ void RetryLine::forget_late(SteadyTime now) {
 }
 
 void RetryLine::learn(bool was_kept) {
-  kept_share_ = std::max(kept_share_ + kLearning * ((was_kept ? 1.0 : 0.0) - kept_share_), kShareMin);
+  double rate = std::max(kLearning, 1 / (static_cast<double>(kept_total_ + lost_total_) + 2));  // a mean at first
+  kept_share_ = std::max(kept_share_ + rate * ((was_kept ? 1.0 : 0.0) - kept_share_), kShareMin);
 }
 
 }  // namespace troupe

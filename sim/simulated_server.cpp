@@ -1,6 +1,7 @@
 #include "sim/simulated_server.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace troupe {
@@ -18,7 +19,7 @@ SimulatedServer::SimulatedServer(BatcherOptions options, StepTime step_time, Wat
 }
 
 SteadyTime SimulatedServer::at(double ms) {
-  return SteadyTime(std::chrono::nanoseconds(static_cast<std::int64_t>((kStartMs + ms) * 1e6)));
+  return SteadyTime(std::chrono::nanoseconds(std::llround((kStartMs + ms) * 1e6)));
 }
 
 // ---- what happens -------------------------------------------------------------------------------------------------

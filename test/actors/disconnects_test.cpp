@@ -123,7 +123,9 @@ TEST_CASE("D5, contract 8: clients on threads of their own leave at any moment a
       auto stream = service.submit(request_for(prompt, max_tokens));
       bool leaves = random() % 4 != 0;
       if (leaves) {
-        for (auto moments = random() % 300; moments > 0; --moments) std::this_thread::yield();
+        // Half of them at once: how far the others get depends on what else the machine does.
+        bool at_once = random() % 2 == 0;
+        for (auto moments = at_once ? 0 : random() % 300; moments > 0; --moments) std::this_thread::yield();
         stream->cancel(CancelReason::kClientGone);
       }
       bool has_ended = wait_for(*stream, [](const ResponseStream::Chunk& chunk) { return chunk.is_ended(); });
@@ -137,7 +139,7 @@ TEST_CASE("D5, contract 8: clients on threads of their own leave at any moment a
   for (std::uint32_t i = 0; i < kClients; ++i) clients.emplace_back(client, seed * kClients + i);
   for (std::thread& thread : clients) thread.join();
   CHECK(wrong == 0);
-  CHECK(cancelled > kClients * kRequests / 4);
+  CHECK(cancelled > kClients * kRequests / 8);
   CHECK(eventually([&] { return service.live_requests() == 0; }));
   Metrics& metrics = *bench.options.metrics;
   CHECK(eventually([&] { return metrics.kv_blocks.value(KvState::kReferenced) == 0; }));
