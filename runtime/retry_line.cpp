@@ -13,6 +13,7 @@ constexpr double kStretch = 0.01;   // of the spacing, for each turn that found 
 constexpr double kMissesAllowed = 0.08;
 constexpr double kSpacingMin = 1.05;  // what is behind cannot be mended: the line moves up a little by itself
 constexpr double kSpacingMax = 1.25;
+constexpr int kLookedAtMax = 1024;   // places, for one newcomer: more are near only where hardly anybody comes back
 constexpr double kShareMin = 0.005;  // next to nothing is kept where nobody ever came back
 
 }  // namespace
@@ -57,7 +58,8 @@ bool RetryLine::claim(const LinePlace& place, SteadyTime now) {
 LineLoad RetryLine::due(SteadyTime until, SteadyTime now, const std::function<bool(const LinePlace&)>& goes_first) {
   forget_late(now);
   LineLoad load;
-  for (auto at = places_.begin(); at != places_.end() && at->first <= until; ++at) {
+  int looked_at = 0;
+  for (auto at = places_.begin(); at != places_.end() && at->first <= until && ++looked_at <= kLookedAtMax; ++at) {
     if (!goes_first(at->second)) continue;
     load.sequences += kept_share_;
     load.tokens += kept_share_ * at->second.prompt;
@@ -65,7 +67,8 @@ LineLoad RetryLine::due(SteadyTime until, SteadyTime now, const std::function<bo
   return load;
 }
 
-SteadyTime RetryLine::end(SteadyTime now) const { return std::max(end_, now); }
+// When all have come or lost their places nobody is waited for, however long the line was.
+SteadyTime RetryLine::end(SteadyTime now) const { return places_.empty() ? now : std::max(end_, now); }
 
 void RetryLine::forget_late(SteadyTime now) {
   while (!places_.empty() && places_.begin()->first + kPatience < now) {

@@ -66,6 +66,17 @@ TEST_CASE("D7: who does not come loses the place, and less is kept for those who
   CHECK(seconds(second - first) < 0.02);
 }
 
+TEST_CASE("D7: a line that everybody has left is no line") {
+  RetryLine line;
+  for (std::uint64_t key = 0; key < 10; ++key) line.join(place(key), 60'000, kNow + 1s, kNow);
+  SteadyTime end = line.end(kNow);
+  REQUIRE(end > kNow + 60s);
+  SteadyTime later = end - 20s;  // the last turn and its patience are over, its work would not be
+  for (std::uint64_t key = 0; key < 10; ++key) CHECK_FALSE(line.claim(place(1000 + key), later));
+  REQUIRE(line.size() == 0);
+  CHECK(line.join(place(2000), 1000, later + 1s, later) == later + 1s);
+}
+
 TEST_CASE("D7: what those whose turn is near bring is told, by who goes first and how faithful they are") {
   RetryLine line;
   SteadyTime now = with_faithful_clients(line);
