@@ -18,11 +18,11 @@ CLONE = ROOT / "build/mutations"
 TEST_S = 120  # a test that takes longer has noticed, too: it waits for what never comes
 HEAD = """# Guards
 
-What keeps the contracts, one line each, with the mutation that takes it away and the test that then fails. This page is written by
+What keeps the contracts, one line each, with the mutation that takes it away and the test that must then fail. This page is written by
 `python3 test/mutations/run.py --write`; `check` verifies that each mutation still fits its file and that its test exists.
 `python3 test/mutations/run.py` applies them all in a clone of HEAD: a mutation that no test notices is a defect of the tests.
 
-| guard | row | file | instead of | there is | the test that fails |
+| guard | row | file | instead of | there is | the test that must fail |
 |---|---|---|---|---|---|
 """
 
