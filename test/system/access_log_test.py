@@ -1,4 +1,4 @@
-"""The access log: one JSON line for every request that ended, whose stages sum to its time within 1 %; rename-safe; no keys, no text."""
+"""The access log: one JSON line for every request that ended, whose stages sum to its time within 1 % (or 20 us); rename-safe; no keys, no text."""
 import json
 import os
 import pathlib
@@ -12,6 +12,7 @@ need_model()
 folder = pathlib.Path(tempfile.mkdtemp())
 path = folder / "access.log"
 KEY = "a-secret-client-key"
+BORDERS_MS = 0.02  # between stages two clock reads lie; an answer from the cache is over in 0.3 ms, 1 % of which they can exceed
 BODY = {"prompt": "The secret word is", "max_tokens": 24, "temperature": 0, "ignore_eos": True}
 
 
@@ -44,7 +45,7 @@ with Server("--log.access", str(path), "--server.api_keys", KEY) as server:
     worst = 0.0
     for entry in entries:
         summed = sum(entry["stages_ms"].values())
-        expect(abs(summed - entry["total_ms"]) <= 0.01 * entry["total_ms"], f"stages sum to the whole: {entry}")
+        expect(abs(summed - entry["total_ms"]) <= max(0.01 * entry["total_ms"], BORDERS_MS), f"stages sum to the whole: {entry}")
         worst = max(worst, abs(summed - entry["total_ms"]) / entry["total_ms"])
     print(f"stages sum to the whole within {worst * 100:.4f} %")
     finished = [entry for entry in entries if entry["outcome"] == "finished"]
