@@ -127,9 +127,16 @@ LiveRequestPtr live_request(const Request& request) {
 
 Error shutting_down() { return {ErrorCode::kShuttingDown, "the server is shutting down", "", 1}; }
 
-std::string failure_of(const ServiceStatus& status) {
-  auto stage = static_cast<ProgressStage>(status.failed_stage.load());
-  return std::string("the ") + name_of(stage) + " died too often and was not started again";
+// What makes this service take no more requests for good.
+std::optional<Readiness> failure_of(const ServiceStatus& status) {
+  if (status.has_lost_supervisor.load()) {
+    return Readiness{Readiness::State::kFailed, "supervisor",
+                     "the supervisor died; this server has to be started anew"};
+  }
+  if (status.failed_stage.load() < 0) return std::nullopt;
+  const char* stage = name_of(static_cast<ProgressStage>(status.failed_stage.load()));
+  return Readiness{Readiness::State::kFailed, stage,
+                   std::string("the ") + stage + " died too often and was not started again"};
 }
 
 }  // namespace
@@ -154,12 +161,20 @@ struct ActorService::State {
     if (env->options.memory) env->options.memory->on_tight({});
   }
 
-  // Whether no request was live before `deadline`.
+  // Whether no request was live before `deadline`. Without a supervisor nobody says when the last one has ended.
   bool wait_until_empty(SteadyTime deadline) {
     auto empty = std::make_shared<std::promise<void>>();
     std::future<void> done = empty->get_future();
     caf::anon_send(supervisor, Drain{std::move(empty)});
-    return done.wait_for(deadline - env->now()) == std::future_status::ready;
+    if (done.wait_for(deadline - env->now()) != std::future_status::ready) return false;
+    try {
+      done.get();
+      return true;
+    } catch (const std::future_error&) {
+    }
+    constexpr std::chrono::milliseconds kLook{10};
+    while (env->status.live.load() > 0 && env->now() < deadline) std::this_thread::sleep_for(kLook);
+    return env->status.live.load() == 0;
   }
 
   ServiceEnvPtr env;
@@ -239,9 +254,7 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   };
   if (env.status.is_paused.load()) return refuse(paused(retry_after_s()));
   if (env.status.draining.load()) return refuse(shutting_down());
-  if (env.status.failed_stage.load() >= 0) {
-    return refuse(Error{ErrorCode::kNotReady, failure_of(env.status), "", 0});
-  }
+  if (auto failure = failure_of(env.status)) return refuse(Error{ErrorCode::kNotReady, failure->message, "", 0});
   clamp_output(env.status.max_tokens_max.load(), request.stop);
   Result<RequestMemory> memory = take_memory(env, request, retry_after_s());
   if (!memory) return refuse(memory.error());
@@ -273,14 +286,8 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   job.memory = std::move(memory->request);
   job.received = env.now();
   job.submitted = env.now();
-  caf::actor actor = spawn_request(state.system, state.env, state.supervisor, std::move(job));
+  spawn_request(state.system, state.env, state.supervisor, std::make_shared<Answer>(state.env, std::move(job)));
   let_go_of_actor_system();
-  // Weak: a reader that keeps the stream does not keep the actor, and may outlive the service.
-  stream->set_canceller([address = actor.address(), clock = env.options.clock](CancelReason reason) {
-    if (auto alive = caf::actor_cast<caf::actor>(address)) {
-      caf::anon_send<caf::message_priority::high>(alive, Cancel{reason, clock()});
-    }
-  });
   return stream;
 }
 
@@ -295,10 +302,7 @@ void ActorService::detokenize(std::vector<TokenId> tokens, std::function<void(Re
 // Nobody watches a clock for this: whoever asks gets what the stages last said.
 Readiness ActorService::readiness() const {
   const ServiceEnv& env = *state_->env;
-  if (env.status.failed_stage.load() >= 0) {
-    auto stage = static_cast<ProgressStage>(env.status.failed_stage.load());
-    return {Readiness::State::kFailed, name_of(stage), failure_of(env.status)};
-  }
+  if (auto failure = failure_of(env.status)) return *failure;
   if (env.status.draining.load()) return {Readiness::State::kDraining, "", "the server is shutting down"};
   if (env.status.is_paused.load()) return {Readiness::State::kDraining, "", paused(0).message};
   if (auto stuck = env.progress.stuck(env.now(), env.status.stall.load())) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/answer.hpp"
 #include "actors/live_request.hpp"
 #include "actors/reply.hpp"
 #include "actors/service_env.hpp"
@@ -36,6 +37,9 @@ struct Wiring {  // whom to talk to; again to all when one was replaced. Epochs 
 struct Cancel {  // also from the response stream's reader
   CancelReason reason = CancelReason::kClientGone;
   std::optional<SteadyTime> asked = {};  // when; nothing: now
+};
+struct TakeUp {  // an answer whose actor died; unread it ends with an error
+  AnswerPtr answer;
 };
 struct GiveUp {  // the supervisor has: nothing will answer this request
   Error error;
@@ -152,6 +156,7 @@ struct Dropped {
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Hello)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Wiring)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Cancel)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::TakeUp)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::GiveUp)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Tokenized)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::Lookup)

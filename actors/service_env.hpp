@@ -14,6 +14,7 @@ struct ServiceStatus {
   std::atomic<std::uint32_t> live = 0;  // request actors
   std::atomic<bool> draining = false;
   std::atomic<int> failed_stage = -1;  // a ProgressStage once the supervisor has given up
+  std::atomic<bool> has_lost_supervisor = false;
   std::atomic<std::uint32_t> retry_after_s = 1;
   std::atomic<std::uint64_t> steps_started = 0;
   std::atomic<std::uint64_t> steps_completed = 0;

@@ -18,6 +18,7 @@
 #include "actors/deadline_table.hpp"
 #include "actors/executor_actor.hpp"
 #include "actors/messages.hpp"
+#include "actors/request_actor.hpp"
 #include "actors/restart_limit.hpp"
 #include "actors/service_state.hpp"
 #include "actors/shell.hpp"
@@ -38,12 +39,20 @@ class Supervisor final : public ActorLogic {
         batcher_deaths_(env_->options.deaths_max, env_->options.death_window),
         cache_deaths_(env_->options.deaths_max, env_->options.death_window) {}
 
+  // The root has nobody above it. Requests that are live go on without being watched, new ones are refused.
+  ~Supervisor() override {
+    if (is_stopped_) return;
+    log(LogLevel::kError, "actors", "the supervisor died");
+    env_->status.has_lost_supervisor.store(true);
+  }
+
   caf::behavior behavior() override {
     start_cache();
     start_batcher();
     start_executor();
     return {
         [this](const Hello& message) { return hello(message); },
+        [this](TakeUp& message) { take_up(std::move(message.answer)); },
         [this](const DeadlineTick&) { deadline_tick(); },
         [this](const WatchTick&) { watch_tick(); },
         [this](Drain& message) { drain(message); },
@@ -174,6 +183,12 @@ class Supervisor final : public ActorLogic {
     return {epoch_, batcher_, cache_};
   }
 
+  void take_up(AnswerPtr answer) {
+    log(LogLevel::kWarning, "actors",
+        "the actor of request " + answer->request().external_id + " died; another goes on");
+    spawn_request(self_->system(), env_, caf::actor_cast<caf::actor>(self_), std::move(answer));
+  }
+
   void tell_wiring() {
     for (const auto& [id, request] : requests_) self_->send(request.actor, Wiring{epoch_, batcher_, cache_});
   }
@@ -285,6 +300,7 @@ class Supervisor final : public ActorLogic {
   }
 
   void stop() {
+    is_stopped_ = true;
     end(executor_);
     end(batcher_);
     end(cache_);
@@ -309,6 +325,7 @@ class Supervisor final : public ActorLogic {
 
   bool is_watching_ = false;
   bool draining_ = false;
+  bool is_stopped_ = false;
   std::optional<CancelReason> cancelling_;
   std::vector<std::shared_ptr<std::promise<void>>> waiting_for_empty_;
 };

@@ -13,6 +13,7 @@
 #include "runtime/doors/clock.hpp"
 #include "runtime/metric_family.hpp"
 #include "runtime/metric_labels.hpp"
+#include "runtime/request_end.hpp"
 #include "runtime/tenant_figures.hpp"
 
 namespace troupe {
@@ -25,36 +26,6 @@ extern const std::span<const double> kFirstToken, kInterToken, kDuration, kStep,
 // Said once at start, shown as labels of llm_server_info.
 struct ServerInfo {
   std::string version, model, architecture, quantization, numerics_class, device;
-};
-
-struct RequestEnd {
-  TenantClass tenant = TenantClass::kAnonymous;
-  Outcome outcome = Outcome::kFinished;
-  FinishReason finish = FinishReason::kStop;        // kFinished
-  CancelReason cancel = CancelReason::kClientGone;  // kCancelled, kAbandoned
-  ErrorCode error = ErrorCode::kInternal;           // kFailed, kRejected
-  std::chrono::nanoseconds duration{};              // arrival -> end written to the response stream
-  StageTimes stages;
-  Stage last_stage = Stage::kDeliver;  // where it ended; stages after it are not observed
-  Usage usage;
-  std::uint32_t max_tokens = 0;  // that the request allowed; 0: it ended before that was known
-  std::uint32_t retries = 0;
-  std::optional<std::chrono::nanoseconds> first_token;  // since the arrival
-};
-
-// An account of sequences, read so that it always adds up: ends before accepts.
-struct RequestBooks {
-  std::uint64_t accepted = 0;
-  std::array<std::uint64_t, kOutcomes> ended{};  // by Outcome
-
-  std::uint64_t ended_of_accepted() const;  // finished + failed + cancelled
-  std::uint64_t in_progress() const;
-};
-
-// By tenant class, and all of them together: of one reading, so that both add up.
-struct AllBooks {
-  std::array<RequestBooks, kTenantClasses> by_tenant;
-  RequestBooks all;
 };
 
 struct Metrics {
@@ -100,20 +71,25 @@ struct Metrics {
                                               "Errors sent to clients, by code, by who can mend it and by protocol.",
                                               {"code", "fault", "protocol"}};
   Counters<> retries{table_, "llm_request_retries_total",
-                     "Sequences put back into the queue because the executor that ran them died."};
+                     "Sequences put back into the queue because what worked on them died: executor, batcher or actor."};
 
   // ---- tenants --------------------------------------------------------------------------------------------------
-  DerivedMetric tenant_accepted{table_, MetricType::kCounter, "llm_tenant_requests_accepted_total",
+  DerivedMetric tenant_accepted{table_,
+                                MetricType::kCounter,
+                                "llm_tenant_requests_accepted_total",
                                 "Sequences the batcher accepted, by tenant.",
                                 [this] { return of_books(tenant_accepted, all_books()); },
                                 {"tenant"}};
-  DerivedMetric tenant_requests{table_,
-                                MetricType::kCounter,
-                                "llm_tenant_requests_total",
-                                "Sequences that ended, by tenant and outcome; the tenants add up to llm_requests_total.",
-                                [this] { return of_books(tenant_requests, all_books()); },
-                                {"tenant", "outcome"}};
-  DerivedMetric tenant_in_progress{table_, MetricType::kGauge, "llm_tenant_requests_in_progress",
+  DerivedMetric tenant_requests{
+      table_,
+      MetricType::kCounter,
+      "llm_tenant_requests_total",
+      "Sequences that ended, by tenant and outcome; the tenants add up to llm_requests_total.",
+      [this] { return of_books(tenant_requests, all_books()); },
+      {"tenant", "outcome"}};
+  DerivedMetric tenant_in_progress{table_,
+                                   MetricType::kGauge,
+                                   "llm_tenant_requests_in_progress",
                                    "Accepted sequences that have not ended, by tenant.",
                                    [this] { return of_books(tenant_in_progress, all_books()); },
                                    {"tenant"}};
@@ -252,8 +228,7 @@ struct Metrics {
                            "How much slower than learnt everything runs at the moment; 1 is as learnt."};
   Gauges<> step_model_spread{table_, "llm_step_model_spread",
                              "Nearly all steps take less than this times their prediction."};
-  Gauges<> step_model_error{table_, "llm_step_model_error",
-                            "Mean relative error of the predicted step times lately."};
+  Gauges<> step_model_error{table_, "llm_step_model_error", "Mean relative error of the predicted step times lately."};
   Gauges<> gap_trim{table_, "llm_gap_trim", "Share of the promised inter-token time that steps are planned for."};
   Counters<> discarded_tokens{table_, "llm_discarded_tokens_total",
                               "Computed positions nobody used: sampled after a stop or for a dropped sequence."};
@@ -271,7 +246,8 @@ struct Metrics {
       "Finished sequences by whether they held the latency targets in force: the first token in time and 99 % of the "
       "gaps between tokens within the target.",
       {"verdict"}};
-  Counters<> goodput_tokens{table_, "llm_goodput_tokens_total", "Output tokens of the sequences that held the targets."};
+  Counters<> goodput_tokens{table_, "llm_goodput_tokens_total",
+                            "Output tokens of the sequences that held the targets."};
   Counters<> infeasible{table_, "llm_slo_infeasible_total",
                         "Finished sequences whose first token could not have been in time alone on the machine."};
   Counters<> refused_late{table_, "llm_admission_refused_total",
@@ -384,8 +360,8 @@ struct Metrics {
   void oldest_waiting(std::optional<SteadyTime> since);
   void tenant_limited_by(TenantClass tenant, TenantLimit limit);
   void tenant_load(TenantClass tenant, std::uint32_t waiting, std::uint32_t running);
-  void name_tenants(std::vector<std::string> names) { tenants_.name(std::move(names)); }  // of the named classes
-  void describe(ServerInfo info);  // before the threads start
+  void name_tenants(std::vector<std::string> names) { tenants_.name(std::move(names)); }     // of the named classes
+  void describe(ServerInfo info);                                                            // before the threads start
   void watch(std::shared_ptr<const MemoryGovernor> memory) { memory_ = std::move(memory); }  // likewise
 
   // ---- reading --------------------------------------------------------------------------------------------------

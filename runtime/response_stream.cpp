@@ -115,14 +115,20 @@ void ResponseStream::cancel(CancelReason reason) {
   {
     std::lock_guard lock(mutex_);
     if (phase_ >= StreamPhase::kFinished) return;
+    cancel_asked_ = reason;
     canceller = canceller_;
   }
   if (canceller) canceller(reason);
 }
 
 void ResponseStream::set_canceller(std::function<void(CancelReason)> canceller) {
-  std::lock_guard lock(mutex_);
-  canceller_ = std::move(canceller);
+  std::optional<CancelReason> asked;
+  {
+    std::lock_guard lock(mutex_);
+    canceller_ = canceller;
+    if (phase_ < StreamPhase::kFinished) asked = cancel_asked_;
+  }
+  if (canceller && asked) canceller(*asked);
 }
 
 void ResponseStream::keep(MemoryLease lease, std::uint64_t token_bytes) {

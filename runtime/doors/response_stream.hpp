@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -72,11 +73,11 @@ class ResponseStream {
 
   // Asks the request to end; the answer is the phase kCancelled. Safe at any time, any number of times.
   void cancel(CancelReason reason);
-  // Set once by the service before anyone else sees the stream.
+  // Set by each actor that works on the answer; what was asked before is asked again at once.
   void set_canceller(std::function<void(CancelReason)> canceller);
 
   // What the whole answer may take, so many bytes a token; held until the stream's last reader is gone, from the end on
-  // only for the tokens there are. Set once by the service, like the canceller.
+  // only for the tokens there are. Set once by the service.
   void keep(MemoryLease lease, std::uint64_t token_bytes);
   void limit_tokens(std::uint64_t tokens_max);  // there will not be more: what was taken for them goes back
 
@@ -96,6 +97,7 @@ class ResponseStream {
   std::string fingerprint_;
   bool cached_ = false;
   std::function<void(CancelReason)> canceller_;
+  std::optional<CancelReason> cancel_asked_;
   MemoryLease lease_;
   std::uint64_t token_bytes_ = 0;
 

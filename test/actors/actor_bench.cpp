@@ -73,7 +73,8 @@ ActorBench::Live ActorBench::submit(Request request) {
   REQUIRE(job.slot);
   auto stream = job.stream;
   auto facts = job.live;
-  return {spawn_request(*system_, env, supervisor, std::move(job)).address(), stream, facts};
+  auto answer = std::make_shared<Answer>(env, std::move(job));
+  return {spawn_request(*system_, env, supervisor, std::move(answer)).address(), stream, facts};
 }
 
 Request ActorBench::request(std::string_view prompt, std::uint32_t max_tokens) const {
@@ -82,9 +83,7 @@ Request ActorBench::request(std::string_view prompt, std::uint32_t max_tokens) c
   return request;
 }
 
-void ActorBench::Live::cancel(CancelReason reason) const {
-  if (auto alive = caf::actor_cast<caf::actor>(actor)) caf::anon_send(alive, Cancel{reason, {}});
-}
+void ActorBench::Live::cancel(CancelReason reason) const { stream->cancel(reason); }
 
 bool ActorBench::run_until(const std::function<bool()>& is_true) {
   while (!is_true()) {

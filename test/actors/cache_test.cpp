@@ -95,7 +95,8 @@ TEST_CASE("single flight: when the leader is cancelled or dies a follower leads"
     live[0].cancel();
   }
   bench.run();
-  CHECK(live[0].stream->phase() == (killed ? StreamPhase::kFailed : StreamPhase::kCancelled));
+  // A new actor goes on where the killed one was, by itself: its place at the head is another's.
+  CHECK(live[0].stream->phase() == (killed ? StreamPhase::kFinished : StreamPhase::kCancelled));
   for (int i : {1, 2}) {
     REQUIRE(live[static_cast<std::size_t>(i)].stream->phase() == StreamPhase::kFinished);
     CHECK(tokens_of(all_of(*live[static_cast<std::size_t>(i)].stream)) == scripted_answer({}, ids_of("same"), 40));

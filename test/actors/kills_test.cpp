@@ -142,11 +142,10 @@ struct Kills {
 
   // The actor is the next to run. What is armed here is disarmed when it has run.
   void about_to(const std::string& to, caf::scheduled_actor& actor) {
-    running = actor.id();
     if (!next || to != victim_of(*next)) return;
     switch (*next) {
       case Strike::kKillRequest:
-        if (RandomLoad::One* one = load.find(actor.id())) one->is_struck = true;
+        if (load.find(actor.id()) == nullptr) return;  // it goes on for one that was struck already
         kill(actor);
         return struck();
       case Strike::kKillBatcher:
@@ -155,6 +154,7 @@ struct Kills {
         kill(actor);
         return struck();
       case Strike::kThrowInRequest:
+        if (load.find(actor.id()) == nullptr) return;
         push_throws = true;
         clock_calls = 1;
         return;
@@ -180,12 +180,7 @@ struct Kills {
   }
 
   void has_run() {
-    if (std::exchange(has_thrown, false)) {
-      if (*next == Strike::kThrowInRequest) {
-        if (RandomLoad::One* one = load.find(running)) one->is_struck = true;
-      }
-      struck();
-    }
+    if (std::exchange(has_thrown, false)) struck();
     disarm();
   }
 
@@ -229,16 +224,11 @@ struct Kills {
       auto chunk = all_of(*one.live.stream);
       CAPTURE(one.live.stream->id(), chunk.text, chunk.error.message);
       ++ended;
-      if (!one.is_struck && !is_whole(one)) FAIL("a request that was not touched noticed");
+      if (!one.is_struck && !is_whole(one)) FAIL("a client noticed the death of an actor");
       if (!one.is_struck) continue;
-      if (!is_beginning(one)) FAIL("what was sent before the death is not a beginning of the answer");
-      if (chunk.phase != StreamPhase::kFailed) {  // it was over when the blow came
-        if (!is_whole(one)) FAIL("a killed request has neither an error nor its answer");
-        continue;
-      }
       ++failed;
       messages.insert(chunk.error.message);
-      if (chunk.error.code != ErrorCode::kInternal) FAIL("the error of a killed request is another one");
+      if (chunk.error.code != ErrorCode::kInternal) FAIL("the error of a text that cannot be tokenized is another one");
     }
   }
 
@@ -257,7 +247,6 @@ struct Kills {
   std::mt19937 random;
 
   std::optional<Strike> next;
-  caf::actor_id running = 0;
   int clock_calls = 0;
   bool push_throws = false, submit_throws = false, new_runner_throws = false, has_thrown = false;
 
@@ -272,7 +261,7 @@ struct Kills {
 
 }  // namespace
 
-TEST_CASE("D2, contracts 1, 3, 8: of 1,000 random kills and throws under load only those notice that were hit") {
+TEST_CASE("D2, contracts 1, 3, 8: of 1,000 random kills and throws under load no client notices any") {
   auto depth = static_cast<std::uint32_t>(GENERATE(1, 2));
   auto seed = static_cast<std::uint32_t>(number_from("TROUPE_SEED", 20 + depth));
   CAPTURE(depth, seed);
@@ -287,11 +276,10 @@ TEST_CASE("D2, contracts 1, 3, 8: of 1,000 random kills and throws under load on
     CAPTURE(i);
     CHECK(all.strikes[i] > kills / 40);
   }
-  CHECK(all.ended - all.failed > 2 * all.failed);
-  CHECK(all.failed > kills / 10);
-  CHECK(all.messages ==
-        std::set<std::string>{"the prompt could not be tokenized", "the request could not be completed"});
   using enum Strike;
+  CHECK(all.failed == all.count({kThrowInTextWorker}));  // where there is no actor that could go on
+  CHECK(all.messages == std::set<std::string>{"the prompt could not be tokenized"});
+  CHECK(all.bench.env->metrics().retries.value() >= all.count({kKillRequest, kThrowInRequest}));
   // Now and then the blow hits an executor that ends already because its batcher has died.
   std::uint64_t executors = all.count({kKillExecutor, kThrowInExecutor}) + 2 * all.count({kThrowInNewExecutor});
   CHECK(all.bench.env->metrics().executor_restarts.value() <= executors);
