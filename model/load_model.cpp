@@ -75,6 +75,19 @@ Result<Checked> check(const std::string& path, const HostLimits& limits, const M
   return checked;
 }
 
+// "weights on avx2: 210 matrices as q4_1 (66 MiB), 1 as q8_0 (29 MiB)"
+std::string describe_weights(const HostModel& model, const HostKernels& kernels) {
+  std::string text;
+  for (std::size_t i = 0; i < model.packed.size(); ++i) {
+    const PackedShare& share = model.packed[i];
+    if (share.matrices == 0) continue;
+    text += text.empty() ? "" : ", ";
+    text += std::to_string(share.matrices) + " as " + layout_of(static_cast<PackedFormat>(i)).name + " (" +
+            std::to_string((share.bytes + (1U << 19)) >> 20U) + " MiB)";
+  }
+  return std::string("weights on ") + kernels.name + ": " + text;
+}
+
 StepRunnerFactory runner_factory(const std::shared_ptr<const HostModel>& model, const HostKernels& kernels,
                                  const HostLimits& limits, std::uint32_t kv_blocks) {
   return [model, &kernels, limits, kv_blocks]() -> std::unique_ptr<StepRunner> {
@@ -106,6 +119,7 @@ Result<LoadedModel> load_model(const std::string& path, const LoadOptions& optio
                                  loaded.memory.context, pool, options.progress);
   if (!weights) return cannot_load(path, weights.error());
   loaded.weights = *weights;
+  log(LogLevel::kInfo, "model", describe_weights(*loaded.weights, *options.kernels));
   loaded.card.numerics_class = loaded.weights->numerics_class;
   loaded.card.device = std::string("host ") + options.kernels->name;
   loaded.make_runner = runner_factory(loaded.weights, *options.kernels, options.limits, loaded.memory.kv_blocks);

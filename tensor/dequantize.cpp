@@ -3,82 +3,169 @@
 #include <cstdint>
 #include <cstring>
 
+#include "tensor/block_codes.hpp"
 #include "tensor/half.hpp"
 
 namespace troupe {
+
+using blocks::byte_at;
+using blocks::load_u16;
+using blocks::load_u32;
+
 namespace {
 
-std::uint16_t load_u16(const std::byte* bytes) {
-  std::uint16_t value = 0;
-  std::memcpy(&value, bytes, sizeof value);
-  return value;
-}
-std::uint32_t byte_at(const std::byte* bytes, std::size_t index) {
-  return std::to_integer<std::uint32_t>(bytes[index]);
-}
-int signed_at(const std::byte* bytes, std::size_t index) { return static_cast<std::int8_t>(byte_at(bytes, index)); }
+float half_at(const std::byte* block, std::size_t offset) { return f16_to_f32(load_u16(block + offset)); }
 
 }  // namespace
 
-void dequantize_f32(const std::byte* blocks_in, std::size_t blocks, float* out) {
-  std::memcpy(out, blocks_in, blocks * sizeof(float));
+void dequantize_f32(const std::byte* blocks_in, std::size_t count, float* out) {
+  std::memcpy(out, blocks_in, count * sizeof(float));
 }
 
-void dequantize_f16(const std::byte* blocks_in, std::size_t blocks, float* out) {
-  for (std::size_t i = 0; i < blocks; ++i) out[i] = f16_to_f32(load_u16(blocks_in + 2 * i));
+void dequantize_f16(const std::byte* blocks_in, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = f16_to_f32(load_u16(blocks_in + 2 * i));
 }
 
-void dequantize_bf16(const std::byte* blocks_in, std::size_t blocks, float* out) {
-  for (std::size_t i = 0; i < blocks; ++i) out[i] = bf16_to_f32(load_u16(blocks_in + 2 * i));
+void dequantize_bf16(const std::byte* blocks_in, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = bf16_to_f32(load_u16(blocks_in + 2 * i));
 }
 
-// d, q[16]: byte j holds element j in its low and element j + 16 in its high nibble; y = d * (q - 8)
-void dequantize_q4_0(const std::byte* blocks_in, std::size_t blocks, float* out) {
-  for (std::size_t i = 0; i < blocks; ++i, blocks_in += 18, out += 32) {
-    const float d = f16_to_f32(load_u16(blocks_in));
-    for (std::size_t j = 0; j < 16; ++j) {
-      const int q = static_cast<int>(byte_at(blocks_in + 2, j));
-      out[j] = d * static_cast<float>((q & 15) - 8);
-      out[j + 16] = d * static_cast<float>((q >> 4) - 8);
+// d, q[16]
+void dequantize_q4_0(const std::byte* blocks_in, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i, blocks_in += 18, out += 32) {
+    const float d = half_at(blocks_in, 0);
+    for (std::uint32_t e = 0; e < 32; ++e) {
+      out[e] = d * static_cast<float>(static_cast<int>(blocks::nibble(blocks_in + 2, e)) - 8);
     }
   }
 }
 
-// d, m, q[16]: y = q * d + m
-void dequantize_q4_1(const std::byte* blocks_in, std::size_t blocks, float* out) {
-  for (std::size_t i = 0; i < blocks; ++i, blocks_in += 20, out += 32) {
-    const float d = f16_to_f32(load_u16(blocks_in));
-    const float m = f16_to_f32(load_u16(blocks_in + 2));
-    for (std::size_t j = 0; j < 16; ++j) {
-      const std::uint32_t q = byte_at(blocks_in + 4, j);
-      out[j] = static_cast<float>(q & 15U) * d + m;
-      out[j + 16] = static_cast<float>(q >> 4) * d + m;
+// d, m, q[16]
+void dequantize_q4_1(const std::byte* blocks_in, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i, blocks_in += 20, out += 32) {
+    const float d = half_at(blocks_in, 0);
+    const float m = half_at(blocks_in, 2);
+    for (std::uint32_t e = 0; e < 32; ++e) out[e] = static_cast<float>(blocks::nibble(blocks_in + 4, e)) * d + m;
+  }
+}
+
+// d, qh, q[16]
+void dequantize_q5_0(const std::byte* blocks_in, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i, blocks_in += 22, out += 32) {
+    const float d = half_at(blocks_in, 0);
+    const std::uint32_t high = load_u32(blocks_in + 2);
+    for (std::uint32_t e = 0; e < 32; ++e) {
+      out[e] = d * static_cast<float>(static_cast<int>(blocks::five_bits(blocks_in + 6, high, e)) - 16);
     }
   }
 }
 
-// d, i8 q[32]: y = d * q
-void dequantize_q8_0(const std::byte* blocks_in, std::size_t blocks, float* out) {
-  for (std::size_t i = 0; i < blocks; ++i, blocks_in += 34, out += 32) {
-    const float d = f16_to_f32(load_u16(blocks_in));
-    for (std::size_t j = 0; j < 32; ++j) out[j] = d * static_cast<float>(signed_at(blocks_in + 2, j));
+// d, m, qh, q[16]
+void dequantize_q5_1(const std::byte* blocks_in, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i, blocks_in += 24, out += 32) {
+    const float d = half_at(blocks_in, 0);
+    const float m = half_at(blocks_in, 2);
+    const std::uint32_t high = load_u32(blocks_in + 4);
+    for (std::uint32_t e = 0; e < 32; ++e) {
+      out[e] = d * static_cast<float>(blocks::five_bits(blocks_in + 8, high, e)) + m;
+    }
   }
 }
 
-// ql[128], qh[64], i8 scales[16], d; 256 elements in two halves of four groups of 32: y = (d * scale) * (q - 32)
-void dequantize_q6_k(const std::byte* blocks_in, std::size_t blocks, float* out) {
-  for (std::size_t i = 0; i < blocks; ++i, blocks_in += 210, out += 256) {
-    const std::byte* scales = blocks_in + 192;
-    const float d = f16_to_f32(load_u16(blocks_in + 208));
-    for (std::size_t e = 0; e < 256; ++e) {
-      const std::size_t half = e / 128;
-      const std::size_t group = e % 128 / 32;
-      const std::size_t lane = e % 32;
-      const std::uint32_t packed = byte_at(blocks_in, 64 * half + lane + 32 * (group % 2));
-      const std::uint32_t low = group < 2 ? packed & 15U : packed >> 4;
-      const std::uint32_t high = byte_at(blocks_in + 128, 32 * half + lane) >> (2 * group) & 3U;
-      const float scale = d * static_cast<float>(signed_at(scales, e / 16));
-      out[e] = scale * static_cast<float>(static_cast<int>(low | high << 4) - 32);
+// d, i8 q[32]
+void dequantize_q8_0(const std::byte* blocks_in, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i, blocks_in += 34, out += 32) {
+    const float d = half_at(blocks_in, 0);
+    for (std::size_t e = 0; e < 32; ++e) out[e] = d * static_cast<float>(blocks::signed_at(blocks_in + 2, e));
+  }
+}
+
+void dequantize_q2_k(const std::byte* blocks_in, std::size_t count, float* out) {
+  using namespace blocks::q2_k;
+  for (std::size_t i = 0; i < count; ++i, blocks_in += kBytes, out += 256) {
+    const float d = half_at(blocks_in, kD);
+    const float d_min = half_at(blocks_in, kMin);
+    for (std::uint32_t e = 0; e < 256; ++e) {
+      const float scaled = d * static_cast<float>(scale(blocks_in, e / 16)) * static_cast<float>(code(blocks_in, e));
+      out[e] = scaled - d_min * static_cast<float>(min(blocks_in, e / 16));
+    }
+  }
+}
+
+void dequantize_q3_k(const std::byte* blocks_in, std::size_t count, float* out) {
+  using namespace blocks::q3_k;
+  for (std::size_t i = 0; i < count; ++i, blocks_in += kBytes, out += 256) {
+    const float d = half_at(blocks_in, kD);
+    for (std::uint32_t e = 0; e < 256; ++e) {
+      const int q = static_cast<int>(code(blocks_in, e)) - 4;
+      out[e] = d * static_cast<float>(scale(blocks_in, e / 16)) * static_cast<float>(q);
+    }
+  }
+}
+
+namespace {
+
+template <std::size_t kBytes, auto kCode>
+void dequantize_q45_k(const std::byte* blocks_in, std::size_t count, float* out) {
+  using namespace blocks::q45_k;
+  for (std::size_t i = 0; i < count; ++i, blocks_in += kBytes, out += 256) {
+    const float d = half_at(blocks_in, kD);
+    const float d_min = half_at(blocks_in, kMin);
+    for (std::uint32_t e = 0; e < 256; ++e) {
+      const float scaled = d * static_cast<float>(scale(blocks_in, e / 32)) * static_cast<float>(kCode(blocks_in, e));
+      out[e] = scaled - d_min * static_cast<float>(min(blocks_in, e / 32));
+    }
+  }
+}
+
+}  // namespace
+
+void dequantize_q4_k(const std::byte* blocks_in, std::size_t count, float* out) {
+  dequantize_q45_k<blocks::q45_k::kBytes4, blocks::q45_k::code4>(blocks_in, count, out);
+}
+
+void dequantize_q5_k(const std::byte* blocks_in, std::size_t count, float* out) {
+  dequantize_q45_k<blocks::q45_k::kBytes5, blocks::q45_k::code5>(blocks_in, count, out);
+}
+
+void dequantize_q6_k(const std::byte* blocks_in, std::size_t count, float* out) {
+  using namespace blocks::q6_k;
+  for (std::size_t i = 0; i < count; ++i, blocks_in += kBytes, out += 256) {
+    const float d = half_at(blocks_in, kD);
+    for (std::uint32_t e = 0; e < 256; ++e) {
+      const int q = static_cast<int>(code(blocks_in, e)) - 32;
+      out[e] = d * static_cast<float>(scale(blocks_in, e / 16)) * static_cast<float>(q);
+    }
+  }
+}
+
+// d, q[16]
+void dequantize_iq4_nl(const std::byte* blocks_in, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i, blocks_in += 18, out += 32) {
+    const float d = half_at(blocks_in, 0);
+    for (std::uint32_t e = 0; e < 32; ++e) {
+      out[e] = d * static_cast<float>(blocks::kIq4Values[blocks::nibble(blocks_in + 2, e)]);
+    }
+  }
+}
+
+void dequantize_iq4_xs(const std::byte* blocks_in, std::size_t count, float* out) {
+  using namespace blocks::iq4_xs;
+  for (std::size_t i = 0; i < count; ++i, blocks_in += kBytes, out += 256) {
+    const float d = half_at(blocks_in, kD);
+    for (std::uint32_t e = 0; e < 256; ++e) {
+      out[e] =
+          d * static_cast<float>(scale(blocks_in, e / 32)) * static_cast<float>(blocks::kIq4Values[code(blocks_in, e)]);
+    }
+  }
+}
+
+// u8 exponent, q[16]
+void dequantize_mxfp4(const std::byte* blocks_in, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i, blocks_in += 17, out += 32) {
+    const float d = blocks::mxfp4_scale(byte_at(blocks_in, 0));
+    for (std::uint32_t e = 0; e < 32; ++e) {
+      out[e] = d * static_cast<float>(blocks::kMxfp4Values[blocks::nibble(blocks_in + 1, e)]);
     }
   }
 }

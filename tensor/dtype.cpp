@@ -15,8 +15,17 @@ constexpr std::array kFormats = {
     BlockFormat{DType::kBF16, "BF16", 1, 2, dequantize_bf16},
     BlockFormat{DType::kQ4_0, "Q4_0", 32, 18, dequantize_q4_0},
     BlockFormat{DType::kQ4_1, "Q4_1", 32, 20, dequantize_q4_1},
+    BlockFormat{DType::kQ5_0, "Q5_0", 32, 22, dequantize_q5_0},
+    BlockFormat{DType::kQ5_1, "Q5_1", 32, 24, dequantize_q5_1},
     BlockFormat{DType::kQ8_0, "Q8_0", 32, 34, dequantize_q8_0},
+    BlockFormat{DType::kQ2_K, "Q2_K", 256, 84, dequantize_q2_k},
+    BlockFormat{DType::kQ3_K, "Q3_K", 256, 110, dequantize_q3_k},
+    BlockFormat{DType::kQ4_K, "Q4_K", 256, 144, dequantize_q4_k},
+    BlockFormat{DType::kQ5_K, "Q5_K", 256, 176, dequantize_q5_k},
     BlockFormat{DType::kQ6_K, "Q6_K", 256, 210, dequantize_q6_k},
+    BlockFormat{DType::kIq4Nl, "IQ4_NL", 32, 18, dequantize_iq4_nl},
+    BlockFormat{DType::kIq4Xs, "IQ4_XS", 256, 136, dequantize_iq4_xs},
+    BlockFormat{DType::kMxfp4, "MXFP4", 32, 17, dequantize_mxfp4},
 };
 
 }  // namespace

@@ -11,15 +11,32 @@
 namespace troupe {
 
 // Values are ggml's type ids, as they stand in a GGUF file.
-enum class DType : std::uint32_t { kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ8_0 = 8, kQ6_K = 14, kBF16 = 30 };
+enum class DType : std::uint32_t {
+  kF32 = 0,
+  kF16 = 1,
+  kQ4_0 = 2,
+  kQ4_1 = 3,
+  kQ5_0 = 6,
+  kQ5_1 = 7,
+  kQ8_0 = 8,
+  kQ2_K = 10,
+  kQ3_K = 11,
+  kQ4_K = 12,
+  kQ5_K = 13,
+  kQ6_K = 14,
+  kIq4Nl = 20,
+  kIq4Xs = 23,
+  kBF16 = 30,
+  kMxfp4 = 39,
+};
 
 struct BlockFormat {
   DType type;
   const char* name;              // "Q4_1"
   std::uint32_t block_elements;  // values of one block: 1, 32 or 256
   std::uint32_t block_bytes;
-  // The readable truth: out[i] for i < blocks * block_elements. `blocks_in` needs no alignment.
-  void (*dequantize)(const std::byte* blocks_in, std::size_t blocks, float* out);
+  // The readable truth: out[i] for i < count * block_elements. `blocks_in` needs no alignment.
+  void (*dequantize)(const std::byte* blocks_in, std::size_t count, float* out);
 };
 
 std::span<const BlockFormat> block_formats();

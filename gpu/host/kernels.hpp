@@ -57,7 +57,7 @@ struct MaxLogit {
 };
 
 struct HostKernels {
-  const char* name;  // "portable", "avx2", "avx512"
+  const char* name;  // "portable", "avx2", "avx512", "neon"
 
   // y[n] = x * r * gain (rule 2), n a multiple of 16; y may be x.
   void (*rmsnorm)(const float* x, const float* gain, std::uint32_t n, float eps, float* y);
@@ -69,7 +69,7 @@ struct HostKernels {
   void (*quantize)(const float* x, std::uint32_t columns, ActivationBlock* tile, std::uint32_t slot);
 
   // Rows [16 * tile_begin, 16 * tile_end) of w for tokens [token_begin, token_end) (rule 4). token_begin may be any
-  // token; with kSiluMul both tile bounds are even. activations: [tiles of 8 tokens][2 * w.super_blocks].
+  // token; with kSiluMul both tile bounds are even. activations: [tiles of 8 tokens][w.blocks].
   void (*gemm)(const PackedMatrix& w, std::uint32_t tile_begin, std::uint32_t tile_end,
                const ActivationBlock* activations, std::uint32_t token_begin, std::uint32_t token_end,
                const GemmOutput& out);
@@ -105,10 +105,12 @@ extern const HostKernels kPortableKernels;
 #if defined(__x86_64__)
 extern const HostKernels kAvx2Kernels;
 extern const HostKernels kAvx512Kernels;
+#elif defined(__aarch64__)
+extern const HostKernels kNeonKernels;
 #endif
 
-// `forced` is the value of TROUPE_ISA: portable, avx2, avx512, or empty for the best this CPU has. kConfiguration,
-// naming the value and what the CPU has, when it is unknown or the CPU lacks it.
+// `forced` is the value of TROUPE_ISA: portable, avx2, avx512, neon, or empty for the best this CPU has.
+// kConfiguration, naming the value and what the CPU has, when it is unknown or the CPU lacks it.
 Result<const HostKernels*> select_kernels(std::string_view forced);
 Result<const HostKernels*> select_kernels_from_environment();
 

@@ -1,5 +1,6 @@
 // The canon for CPUs with AVX2, FMA and F16C. This file alone is compiled with their flags.
 #include "gpu/host/simd/basics.inc"
+#include "gpu/host/simd/bytes_x86.inc"
 #include "gpu/host/simd/lanes_avx2.inc"
 // Lanes first.
 #include "gpu/host/simd/elementwise.inc"

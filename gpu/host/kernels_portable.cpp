@@ -72,69 +72,108 @@ float load_f16(const std::byte* bytes, std::uint32_t index) {
   std::memcpy(&half, bytes + 2 * index, sizeof half);
   return f16_to_f32(half);
 }
+float load_bf16(const std::byte* bytes, std::uint32_t index) {
+  std::uint16_t brain = 0;
+  std::memcpy(&brain, bytes + 2 * index, sizeof brain);
+  return bf16_to_f32(brain);
+}
 float load_f32(const std::byte* bytes, std::uint32_t index) {
   float value = 0;
   std::memcpy(&value, bytes + 4 * index, sizeof value);
   return value;
 }
 
-// Sum of weight * activation over a block's 32 nibbles of one row.
-std::int32_t dot_nibbles(const std::byte* lines, std::uint32_t row, const std::int8_t* q) {
-  std::int32_t sum = 0;
-  for (std::uint32_t k = 0; k < 16; ++k) {
-    const int pair = std::to_integer<int>(lines[k / 4 * 64 + row * 4 + k % 4]);
-    sum += (pair & 15) * q[k] + (pair >> 4) * q[k + 16];
-  }
-  return sum;
-}
-// The same over 16 bytes from column `begin` on.
-std::int32_t dot_bytes(const std::byte* lines, std::uint32_t row, const std::int8_t* q, std::uint32_t begin) {
-  std::int32_t sum = 0;
-  for (std::uint32_t k = begin; k < begin + 16; ++k) {
-    sum += std::to_integer<int>(lines[k / 4 * 64 + row * 4 + k % 4]) * q[k];
-  }
-  return sum;
-}
+// One row of a packed tile, read as packed_layout.hpp says.
+struct RowReader {
+  PackedFormat format;
+  std::uint32_t row;  // of 16
+  PackedLayout layout = layout_of(format);
 
-// Rule 4 for one block: row `row` of the half super-block `half`, added to acc.
-float add_block(PackedFormat format, const std::byte* super, std::uint32_t half, std::uint32_t row,
-                const ActivationBlock& a, std::uint32_t slot, float acc) {
-  const std::int8_t* q = a.q[slot];
-  const float da = a.scale[slot];
-  const std::uint32_t at = 16 * half + row;
-  switch (format) {
-    case PackedFormat::kQ4_0: {
-      const std::int32_t isum = dot_nibbles(super + 64 + 256 * half, row, q) + a.minus_8_sum[slot];
-      return portable::fma(static_cast<float>(isum), load_f16(super, at) * da, acc);
+  // The code of column k (< 32); `lines` is the block's first.
+  std::int32_t code(const std::byte* lines, std::uint32_t k) const {
+    const std::uint32_t line = k / 4;
+    const auto byte = [&](std::uint32_t begin) {
+      return std::to_integer<std::uint32_t>(lines[begin + 4 * row + k % 4]);
+    };
+    const auto nibble = [&] { return byte(64 * (line % 4)) >> (line < 4 ? 0 : 4) & 15U; };
+    const auto two = [&](std::uint32_t begin) { return byte(begin + 64 * (line / 4)) >> (2 * (line % 4)) & 3U; };
+    const auto one = [&](std::uint32_t begin) { return byte(begin) >> line & 1U; };
+    std::uint32_t code = 0;
+    switch (layout.codes) {
+      case Codes::kNibble:
+        code = nibble();
+        break;
+      case Codes::kTable:
+        code = table_of(format).value[nibble()];
+        break;
+      case Codes::kFive:
+        code = nibble() | one(256) << 4;
+        break;
+      case Codes::kSix:
+        code = nibble() | two(256) << 4;
+        break;
+      case Codes::kTwo:
+        code = two(0);
+        break;
+      case Codes::kThree:
+        code = two(0) | one(128) << 2;
+        break;
+      case Codes::kByte:
+        code = byte(64 * line);
+        break;
     }
-    case PackedFormat::kQ4_1: {
-      const std::int32_t isum = dot_nibbles(super + 128 + 256 * half, row, q);
-      acc = portable::fma(static_cast<float>(isum), load_f16(super, at) * da, acc);
-      return portable::fma(load_f16(super + 64, at), a.scaled_sum[slot], acc);
+    return static_cast<std::int32_t>(code);
+  }
+
+  // group: index in the super-block of what has a scale of its own.
+  float scale(const std::byte* super, std::uint32_t group) const {
+    switch (layout.scales) {
+      case Scales::kHalf:
+        return load_f16(super, 16 * group + row);
+      case Scales::kBrain:
+        return load_bf16(super, 16 * group + row);
+      case Scales::kFloat:
+        return load_f32(super, 16 * group + row);
+      case Scales::kSub:
+        return load_f16(super, row) * static_cast<float>(std::to_integer<std::int8_t>(super[64 + 16 * group + row]));
     }
-    case PackedFormat::kQ8_0: {
-      const std::byte* lines = super + 64 + 512 * half;
-      const std::int32_t isum = dot_bytes(lines, row, q, 0) + dot_bytes(lines, row, q, 16) + a.minus_128_sum[slot];
-      return portable::fma(static_cast<float>(isum), load_f16(super, at) * da, acc);
+    return 0.0F;
+  }
+  float min(const std::byte* super, std::uint32_t group) const {
+    if (layout.scales == Scales::kHalf) return load_f16(super + layout.min_offset(), 16 * group + row);
+    const auto min = std::to_integer<std::int8_t>(super[layout.min_offset() + 16 * group + row]);
+    return -(load_f16(super + 32, row) * static_cast<float>(min));
+  }
+};
+
+// Rule 4 for one block of a super-block, added to acc.
+float add_block(const RowReader& reader, const std::byte* super, std::uint32_t block, const ActivationBlock& a,
+                std::uint32_t slot, float acc) {
+  const PackedLayout& layout = reader.layout;
+  const std::byte* lines = super + layout.scale_bytes() + block * layout.block_bytes();
+  const std::uint32_t width = kBlockK / layout.groups;
+  for (std::uint32_t group = 0; group < layout.groups; ++group) {
+    std::int32_t isum = 0;
+    std::int32_t sum = 0;
+    for (std::uint32_t k = group * width; k < (group + 1) * width; ++k) {
+      isum += (reader.code(lines, k) - layout.zero) * a.q[slot][k];
+      sum += a.q[slot][k];
     }
-    case PackedFormat::kS8: {
-      const std::byte* lines = super + 256 + 512 * half;
-      const std::byte* scales = super + 128 * half;
-      const std::int32_t low = dot_bytes(lines, row, q, 0) + a.minus_128_sum_low[slot];
-      const std::int32_t high = dot_bytes(lines, row, q, 16) + a.minus_128_sum_high[slot];
-      acc = portable::fma(static_cast<float>(low), load_f32(scales, row) * da, acc);
-      return portable::fma(static_cast<float>(high), load_f32(scales, 16 + row) * da, acc);
-    }
+    const std::uint32_t at = block * layout.groups + group;
+    acc = portable::fma(static_cast<float>(isum), reader.scale(super, at) * a.scale[slot], acc);
+    if (layout.has_min) acc = portable::fma(reader.min(super, at), a.scale[slot] * static_cast<float>(sum), acc);
   }
   return acc;
 }
 
 float dot_row(const PackedMatrix& w, std::uint32_t row, const ActivationBlock* blocks, std::uint32_t slot) {
+  const RowReader reader{w.format, row % kTileRows};
   const std::byte* super = w.data + row / kTileRows * w.tile_bytes;
   float acc = 0.0F;
-  for (std::uint32_t s = 0; s < w.super_blocks; ++s, super += super_block_bytes(w.format)) {
-    acc = add_block(w.format, super, 0, row % kTileRows, blocks[2 * s], slot, acc);
-    acc = add_block(w.format, super, 1, row % kTileRows, blocks[2 * s + 1], slot, acc);
+  for (std::uint32_t s = 0; s < w.super_blocks; ++s, super += reader.layout.super_block_bytes()) {
+    for (std::uint32_t block = 0; block < reader.layout.blocks; ++block) {
+      acc = add_block(reader, super, block, blocks[s * reader.layout.blocks + block], slot, acc);
+    }
   }
   return acc;
 }
@@ -142,7 +181,7 @@ float dot_row(const PackedMatrix& w, std::uint32_t row, const ActivationBlock* b
 void gemm(const PackedMatrix& w, std::uint32_t tile_begin, std::uint32_t tile_end, const ActivationBlock* activations,
           std::uint32_t token_begin, std::uint32_t token_end, const GemmOutput& out) {
   for (std::uint32_t token = token_begin; token < token_end; ++token) {
-    const ActivationBlock* blocks = activations + std::size_t{token / kTokenTile} * 2 * w.super_blocks;
+    const ActivationBlock* blocks = activations + std::size_t{token / kTokenTile} * w.blocks;
     const auto dot = [&](std::uint32_t row) {
       const float acc = dot_row(w, row, blocks, token % kTokenTile);
       return out.bias != nullptr ? acc + out.bias[row] : acc;

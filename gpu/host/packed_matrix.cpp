@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "gpu/host/activation.hpp"
 #include "gpu/host/pack_blocks.hpp"
 #include "tensor/shape.hpp"
 
@@ -25,8 +26,10 @@ Result<PackedMatrix> pack_matrix(DType type, std::uint32_t columns, std::span<co
   matrix.rows = static_cast<std::uint32_t>(rows.size());
   matrix.columns = columns;
   matrix.tiles = padded_rows(matrix.rows) / kTileRows;
-  matrix.super_blocks = (columns + kSuperBlockK - 1) / kSuperBlockK;
-  matrix.tile_bytes = std::size_t{matrix.super_blocks} * super_block_bytes(matrix.format);
+  const PackedLayout layout = layout_of(matrix.format);
+  matrix.super_blocks = (columns + layout.columns() - 1) / layout.columns();
+  matrix.blocks = activation_blocks(columns);
+  matrix.tile_bytes = std::size_t{matrix.super_blocks} * layout.super_block_bytes();
   const auto bytes = checked_multiply(matrix.tiles, matrix.tile_bytes);
   if (!bytes) return Error{ErrorCode::kModelFile, "a matrix is too large to be packed", "", 0};
   const auto data = arena.allocate(*bytes);
@@ -45,9 +48,15 @@ Result<PackedMatrix> pack_matrix(DType type, std::uint32_t columns, std::span<co
           0};
     }
   }
-  // Padding (rows of nullptr, rows of the last tile, the last 32 columns when they are no whole super-block) stays the
+  // Padding (rows of nullptr, rows of the last tile, the last 32 columns when they are half a super-block) stays the
   // arena's zeros: a scale of 0 makes its share 0 whatever the quants mean.
   return matrix;
+}
+
+std::uint64_t packed_bytes(DType type, std::uint64_t rows, std::uint64_t columns) {
+  const PackedLayout layout = layout_of(packed_format_of(type));
+  const std::uint64_t super_blocks = (columns + layout.columns() - 1) / layout.columns();
+  return (rows + kTileRows - 1) / kTileRows * super_blocks * layout.super_block_bytes();
 }
 
 std::vector<const std::byte*> interleave_gate_up(std::span<const std::byte* const> gate,

@@ -4,6 +4,10 @@
 #include <string>
 
 #include "gpu/host/kernels.hpp"
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 namespace troupe {
 namespace {
@@ -25,6 +29,9 @@ std::span<const Candidate> candidates() {
                                     __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma") &&
                                     __builtin_cpu_supports("f16c")},
   };
+#elif defined(__aarch64__)
+  static const std::array all = {Candidate{kPortableKernels, true},
+                                 Candidate{kNeonKernels, (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0}};
 #else
   static const std::array all = {Candidate{kPortableKernels, true}};
 #endif

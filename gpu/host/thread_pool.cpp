@@ -16,6 +16,8 @@ using SteadyClock = std::chrono::steady_clock;
 void pause_briefly() {
 #if defined(__x86_64__)
   _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
 #endif
 }
 
@@ -52,6 +54,8 @@ constexpr std::uint64_t first_state(std::uint64_t generation, std::uint64_t begi
 void set_canon_float_environment() {
 #if defined(__x86_64__)
   _mm_setcsr(0x1F80);
+#elif defined(__aarch64__)
+  __asm__ volatile("msr fpcr, %0" : : "r"(std::uint64_t{0}));
 #endif
 }
 

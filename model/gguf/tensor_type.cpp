@@ -8,20 +8,8 @@ namespace {
 // Types of the format that tensor/ has no row for.
 const char* other_type_name(std::uint32_t number) {
   switch (number) {
-    case 6:
-      return "Q5_0";
-    case 7:
-      return "Q5_1";
     case 9:
       return "Q8_1";
-    case 10:
-      return "Q2_K";
-    case 11:
-      return "Q3_K";
-    case 12:
-      return "Q4_K";
-    case 13:
-      return "Q5_K";
     case 15:
       return "Q8_K";
     case 16:
@@ -32,14 +20,10 @@ const char* other_type_name(std::uint32_t number) {
       return "IQ3_XXS";
     case 19:
       return "IQ1_S";
-    case 20:
-      return "IQ4_NL";
     case 21:
       return "IQ3_S";
     case 22:
       return "IQ2_S";
-    case 23:
-      return "IQ4_XS";
     case 24:
       return "I8";
     case 25:
@@ -56,8 +40,6 @@ const char* other_type_name(std::uint32_t number) {
       return "TQ1_0";
     case 35:
       return "TQ2_0";
-    case 39:
-      return "MXFP4";
     case 40:
       return "NVFP4";
     case 41:

@@ -99,6 +99,11 @@ Status run_jobs(std::vector<PackJob>& jobs, HostModel& model, ThreadPool& pool, 
   });
   for (Status& outcome : outcomes)
     if (!outcome) return outcome;
+  for (const PackJob& job : jobs) {
+    PackedShare& share = model.packed[static_cast<std::size_t>(job.target->format)];
+    share.matrices += 1;
+    share.bytes += job.target->tiles * job.target->tile_bytes;
+  }
   if (progress) progress(1.0);
   return {};
 }

@@ -1,6 +1,7 @@
 #pragma once
 // A model as the host's kernels read it: weights repacked once, immutable, shared by every runner. Independent of the
 // file it came from, which may go away.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -37,6 +38,12 @@ struct HostLayer {
   PackedMatrix down;
 };
 
+// What became of the file's matrices: how many of them are in one packed format, and their bytes there.
+struct PackedShare {
+  std::uint32_t matrices = 0;
+  std::uint64_t bytes = 0;
+};
+
 struct HostModel {
   HyperParameters hyper;  // context_length: positions this model was loaded for
   KvLayout kv_layout;
@@ -49,8 +56,9 @@ struct HostModel {
   RopeTable rope;
   float score_scale = 0.0F;
   std::uint64_t weights_bytes = 0;
-  std::string numerics_class;  // the same on every instruction set
-  std::vector<Arena> arenas;   // own what the packed matrices point at, one a loading thread
+  std::array<PackedShare, kPackedFormats> packed;  // by PackedFormat
+  std::string numerics_class;                      // the same on every instruction set
+  std::vector<Arena> arenas;                       // own what the packed matrices point at, one a loading thread
 
   const std::byte* embedding(TokenId token) const {
     return embeddings.data() + static_cast<std::size_t>(token) * embedding_row_bytes;

@@ -12,9 +12,7 @@ namespace troupe {
 namespace {
 
 std::uint64_t packed_bytes(const GgufTensor& tensor) {
-  std::uint64_t tiles = (tensor.shape[1] + kTileRows - 1) / kTileRows;
-  std::uint64_t super_blocks = (tensor.shape[0] + kSuperBlockK - 1) / kSuperBlockK;
-  return tiles * super_blocks * super_block_bytes(packed_format_of(tensor.type));
+  return packed_bytes(tensor.type, tensor.shape[1], tensor.shape[0]);
 }
 
 std::uint64_t weights_bytes(const ModelDescription& model, std::uint32_t context) {

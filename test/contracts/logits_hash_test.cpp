@@ -22,7 +22,7 @@ std::uint64_t base_seed() {
 // Every instruction set of this CPU; portable first.
 std::vector<const HostKernels*> all_kernels() {
   std::vector<const HostKernels*> tables;
-  for (const char* name : {"portable", "avx2", "avx512"})
+  for (const char* name : {"portable", "avx2", "avx512", "neon"})
     if (auto kernels = select_kernels(name)) tables.push_back(*kernels);
   return tables;
 }
@@ -76,7 +76,7 @@ std::vector<std::shared_ptr<const HostModel>> tiny_models() {
     TinyShape shape;
     shape.type = type, shape.value_type = value_type, shape.hidden = hidden;
     shape.heads = heads, shape.kv_heads = kv_heads, shape.head_dim = head_dim;
-    shape.intermediate = type == DType::kQ6_K ? 256 : 96;
+    shape.intermediate = format_of(type).block_elements == 256 ? 256 : 96;
     shape.seed = models.size() + 1;
     shape.tied = false;  // tied random models repeat one token
     models.push_back(tiny(shape));
@@ -85,6 +85,8 @@ std::vector<std::shared_ptr<const HostModel>> tiny_models() {
   add(DType::kQ4_0, DType::kQ8_0, 64, 3, 1, 32);
   add(DType::kQ8_0, DType::kQ8_0, 96, 2, 2, 64);
   add(DType::kQ6_K, DType::kQ6_K, 256, 4, 1, 64);
+  add(DType::kQ4_K, DType::kQ5_K, 256, 4, 1, 64);
+  add(DType::kQ3_K, DType::kIq4Xs, 256, 4, 1, 64);
   if (auto golden = shared_file("golden/llama_plain.gguf")) models.push_back(load_weights(*golden));
   return models;
 }

@@ -8,8 +8,6 @@ namespace troupe {
 namespace {
 using namespace test;
 
-constexpr DType kTypes[] = {DType::kQ4_0, DType::kQ4_1, DType::kQ8_0, DType::kQ6_K,
-                            DType::kF32,  DType::kF16,  DType::kBF16};
 constexpr Epilogue kEpilogues[] = {Epilogue::kStore, Epilogue::kAdd, Epilogue::kSiluMul};
 
 struct Problem {
@@ -53,9 +51,10 @@ struct Problem {
 TEST_CASE("matrix products are the same bits on every instruction set, for 1 to 17 tokens") {
   Random random(7);
   for (const HostKernels* kernels : optimised_kernels()) {
-    for (const DType type : kTypes) {
+    for (const BlockFormat& format : block_formats()) {
+      const DType type = format.type;
       for (std::uint32_t tokens = 1; tokens <= 17; ++tokens) {
-        const std::uint32_t block = type == DType::kQ6_K ? 256 : 32;
+        const std::uint32_t block = std::max(format.block_elements, 32U);
         const std::uint32_t columns = block * (1 + random.below(256 / block + 4));
         const Problem problem(type, 2 * kTileRows * (1 + random.below(2)), columns, tokens, random);
         for (const Epilogue epilogue : kEpilogues) {
@@ -94,7 +93,7 @@ TEST_CASE("a product does not depend on how tiles and tokens were cut") {
   auto tables = optimised_kernels();
   tables.push_back(&kPortableKernels);
   for (const HostKernels* kernels : tables) {
-    for (const DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ8_0, DType::kF32}) {
+    for (const DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ8_0, DType::kF32}) {
       const Problem problem(type, 96, 160, 21, random);
       for (const Epilogue epilogue : kEpilogues) {
         CAPTURE(kernels->name, format_of(type).name, static_cast<int>(epilogue));

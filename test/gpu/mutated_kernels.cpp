@@ -20,16 +20,17 @@ void split_gemm(const PackedMatrix& w, std::uint32_t tile_begin, std::uint32_t t
   low.super_blocks = w.super_blocks / 2;
   PackedMatrix high = w;
   high.super_blocks = w.super_blocks - low.super_blocks;
-  high.data = w.data + std::size_t{low.super_blocks} * super_block_bytes(w.format);
+  high.data = w.data + std::size_t{low.super_blocks} * layout_of(w.format).super_block_bytes();
   for (std::uint32_t token = token_begin; token < token_end; ++token) {
-    const ActivationBlock* const blocks = activations + std::size_t{token / kTokenTile} * 2 * w.super_blocks;
+    const ActivationBlock* const blocks = activations + std::size_t{token / kTokenTile} * w.blocks;
     const std::uint32_t slot = token % kTokenTile;
     GemmOutput row = out;
     row.y = out.y + (token - slot) * out.stride;  // the kernel adds slot * stride
     sound().gemm(low, tile_begin, tile_end, blocks, slot, slot + 1, row);
     row.epilogue = Epilogue::kAdd;
     row.bias = nullptr;
-    sound().gemm(high, tile_begin, tile_end, blocks + std::size_t{2} * low.super_blocks, slot, slot + 1, row);
+    sound().gemm(high, tile_begin, tile_end, blocks + std::size_t{layout_of(w.format).blocks} * low.super_blocks, slot,
+                 slot + 1, row);
   }
 }
 

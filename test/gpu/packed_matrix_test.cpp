@@ -34,22 +34,22 @@ TEST_CASE("a scale that is not finite is found, whatever the type, and its row i
   for (const BlockFormat& format : block_formats()) {
     CAPTURE(format.name);
     const RandomRows good(format.type, 3, 512, random);
-    std::vector<std::byte> bad(*row_bytes(format.type, 512));
-    std::memcpy(bad.data(), good.rows()[1], bad.size());
-    const std::size_t at = bad.size() - format.block_bytes + (format.type == DType::kQ6_K ? 208 : 0);
     const float nan = std::nanf("");
     const std::uint16_t half = format.type == DType::kBF16 ? f32_to_bf16(nan) : f32_to_f16(nan);
-    if (format.type == DType::kF32) {
-      std::memcpy(bad.data() + at, &nan, 4);
-    } else {
-      std::memcpy(bad.data() + at, &half, 2);
-    }
-    auto rows = good.rows();
-    rows[1] = bad.data();
-    Arena arena;
-    const auto matrix = pack_matrix(format.type, 512, rows, arena);
-    REQUIRE_FALSE(matrix.ok());
-    CHECK(matrix.error().message == std::string("a scale in row 1 of a ") + format.name + " matrix is not finite");
+    const auto refuses = [&](std::size_t offset, const void* value, std::size_t size) {
+      std::vector<std::byte> bad(*row_bytes(format.type, 512));
+      std::memcpy(bad.data(), good.rows()[1], bad.size());
+      std::memcpy(bad.data() + bad.size() - format.block_bytes + offset, value, size);
+      auto rows = good.rows();
+      rows[1] = bad.data();
+      Arena arena;
+      const auto matrix = pack_matrix(format.type, 512, rows, arena);
+      REQUIRE_FALSE(matrix.ok());
+      CHECK(matrix.error().message == std::string("a scale in row 1 of a ") + format.name + " matrix is not finite");
+    };
+    if (format.type == DType::kF32) refuses(0, &nan, 4);
+    if (format.type == DType::kF16 || format.type == DType::kBF16) refuses(0, &half, 2);
+    for (const std::size_t offset : half_offsets(format.type)) refuses(offset, &half, 2);
   }
 }
 
@@ -62,9 +62,22 @@ TEST_CASE("a packed matrix has the size of its file, padded to tiles of 16 by 64
   CHECK(matrix.rows == 17);
   CHECK(matrix.tiles == 2);
   CHECK(matrix.super_blocks == 2);
+  CHECK(matrix.blocks == 4);
   CHECK(matrix.tile_bytes == 2 * 640);
   CHECK(arena.bytes_used() == 2 * 2 * 640);
+  CHECK(packed_bytes(DType::kQ4_1, 17, 96) == 2 * 2 * 640);
   CHECK(reinterpret_cast<std::uintptr_t>(matrix.data) % 64 == 0);
+}
+
+TEST_CASE("a packed type takes hardly more memory than its file") {
+  for (const BlockFormat& format : block_formats()) {
+    if (format.block_elements == 1) continue;  // floats become int8
+    CAPTURE(format.name);
+    auto file = static_cast<double>(64 * *row_bytes(format.type, 1024));
+    double packed = static_cast<double>(packed_bytes(format.type, 64, 1024));
+    CHECK(packed >= 0.99 * file);
+    CHECK(packed <= (format.type == DType::kQ2_K ? 1.2 : 1.06) * file);
+  }
 }
 
 TEST_CASE("gate and up rows alternate in tiles of 16") {

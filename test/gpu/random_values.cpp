@@ -23,6 +23,34 @@ void put_scale(std::byte* at, Random& random) {
 
 }  // namespace
 
+std::vector<std::size_t> half_offsets(DType type) {
+  switch (type) {
+    case DType::kQ4_0:
+    case DType::kQ5_0:
+    case DType::kQ8_0:
+    case DType::kIq4Nl:
+    case DType::kIq4Xs:
+      return {0};
+    case DType::kQ4_1:
+    case DType::kQ5_1:
+    case DType::kQ4_K:
+    case DType::kQ5_K:
+      return {0, 2};
+    case DType::kQ2_K:
+      return {80, 82};
+    case DType::kQ3_K:
+      return {108};
+    case DType::kQ6_K:
+      return {208};
+    case DType::kF32:
+    case DType::kF16:
+    case DType::kBF16:
+    case DType::kMxfp4:
+      break;
+  }
+  return {};
+}
+
 RandomRows::RandomRows(DType type, std::uint32_t rows, std::uint32_t columns, Random& random) {
   const BlockFormat& format = format_of(type);
   const std::size_t row = *row_bytes(type, columns);
@@ -44,15 +72,11 @@ RandomRows::RandomRows(DType type, std::uint32_t rows, std::uint32_t columns, Ra
       case DType::kF16:
         put_scale(block, random);
         break;
-      case DType::kQ4_1:
-        put_scale(block + 2, random), put_scale(block, random);
+      case DType::kMxfp4:  // an exponent: any is finite; the products of large ones are not
+        block[0] = static_cast<std::byte>(random.below(4) == 0 ? random.below(4) : 100 + random.below(32));
         break;
-      case DType::kQ6_K:
-        put_scale(block + 208, random);
-        break;
-      case DType::kQ4_0:
-      case DType::kQ8_0:
-        put_scale(block, random);
+      default:
+        for (const std::size_t offset : half_offsets(type)) put_scale(block + offset, random);
         break;
     }
   }
@@ -61,7 +85,7 @@ RandomRows::RandomRows(DType type, std::uint32_t rows, std::uint32_t columns, Ra
 
 std::vector<const HostKernels*> optimised_kernels() {
   std::vector<const HostKernels*> tables;
-  for (const char* name : {"avx2", "avx512"}) {
+  for (const char* name : {"avx2", "avx512", "neon"}) {
     if (const auto kernels = select_kernels(name); kernels.ok()) tables.push_back(*kernels);
   }
   return tables;

@@ -93,6 +93,9 @@ bool same_bits(const Aligned<T>& a, const Aligned<T>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.bytes()) == 0;
 }
 
+// Where the f16 scales and minima of a block stand.
+std::vector<std::size_t> half_offsets(DType type);
+
 // Rows of random blocks in a file format: every byte random, scales finite, subnormal, zero and negative ones among
 // them.
 class RandomRows {

@@ -50,7 +50,7 @@ LIBRARIES = {
 # POSIX and Linux headers, and who needs the operating system.
 SYSTEM = {
     "sys", "unistd.h", "fcntl.h", "pthread.h", "sched.h", "signal.h", "poll.h", "netinet", "arpa", "netdb.h", "linux",
-    "malloc.h", "spawn.h", "endian.h", "dlfcn.h", "cxxabi.h", "execinfo.h",
+    "malloc.h", "asm", "spawn.h", "endian.h", "dlfcn.h", "cxxabi.h", "execinfo.h",
 }
 SYSTEM_MAY = {"runtime", "tensor", "gpu", "model", "actors", "conf", "net", "cli"}
 STANDARD = set(

@@ -94,26 +94,33 @@ TEST_CASE("host engine stays near the float reference in every weight type") {
     std::uint32_t heads, kv_heads, head_dim, hidden;
     bool tied;
   };
-  // int8 activations and K/V cost 1 to 3 % on such models; a wrong row order, scale or position costs 100 %.
+  // int8 activations and K/V cost 1 to 3 % on such models, and up to 7 % where the random minima do not cancel the mean
+  // of the random codes; a wrong row order, scale or position costs 100 %.
   for (const Case& c : {Case{DType::kQ4_1, DType::kQ4_1, DType::kQ8_0, 4, 2, 16, 64, true},
                         Case{DType::kQ4_0, DType::kQ4_0, DType::kQ4_0, 2, 1, 32, 64, false},
                         Case{DType::kQ8_0, DType::kQ8_0, DType::kF16, 3, 1, 64, 96, false},
                         Case{DType::kF32, DType::kF32, DType::kF32, 4, 4, 16, 64, true},
                         Case{DType::kF16, DType::kF16, DType::kBF16, 4, 1, 32, 64, true},
                         Case{DType::kQ6_K, DType::kQ6_K, DType::kQ6_K, 4, 2, 64, 256, true},
+                        Case{DType::kQ4_K, DType::kQ6_K, DType::kQ6_K, 4, 2, 64, 256, false},
+                        Case{DType::kQ5_K, DType::kQ5_K, DType::kQ5_0, 4, 2, 64, 256, true},
+                        Case{DType::kQ3_K, DType::kQ3_K, DType::kQ8_0, 4, 2, 64, 256, true},
+                        Case{DType::kQ2_K, DType::kQ2_K, DType::kQ3_K, 4, 2, 64, 256, true},
+                        Case{DType::kIq4Xs, DType::kIq4Nl, DType::kQ5_1, 4, 2, 64, 256, true},
+                        Case{DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, 4, 2, 16, 64, true},
+                        Case{DType::kMxfp4, DType::kIq4Nl, DType::kQ8_0, 4, 2, 16, 64, true},
                         Case{DType::kQ4_1, DType::kQ8_0, DType::kQ8_0, 6, 2, 48, 64, true}}) {
     TinyShape shape;
     shape.type = c.type, shape.value_type = c.value_type, shape.embedding_type = c.embedding;
     shape.heads = c.heads, shape.kv_heads = c.kv_heads, shape.head_dim = c.head_dim, shape.hidden = c.hidden;
-    shape.intermediate = c.type == DType::kQ6_K ? 512 : 128;
+    shape.intermediate = format_of(c.type).block_elements == 256 ? 512 : 128;
     shape.tied = c.tied;
-    if (c.type == DType::kQ6_K && (c.heads * c.head_dim) % 256 != 0) continue;
     INFO(format_of(c.type).name << "/" << format_of(c.value_type).name << ", heads " << c.heads << " of "
                                 << c.head_dim);
     TemporaryFile file(tiny_model(shape).bytes());
     double error = relative_error(file.path(), 40);
     INFO("relative error " << error);
-    CHECK(error < 0.06);
+    CHECK(error < 0.1);
   }
 }
 

@@ -79,7 +79,7 @@ TEST_CASE("memory plan keeps to the K/V memory that was asked for") {
 }
 
 TEST_CASE("memory plan counts the packed weights as they are") {
-  for (DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ8_0, DType::kF32, DType::kF16}) {
+  for (DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_1, DType::kQ8_0, DType::kMxfp4, DType::kF32, DType::kF16}) {
     TinyShape shape;
     shape.type = shape.value_type = type;
     shape.tied = false;

@@ -38,6 +38,29 @@ void fill_block(DType type, float scale, std::mt19937_64& random, std::uint8_t* 
       return put_half(block + 2, -7.5F * scale / 4.6F * jitter);
     case DType::kQ8_0:
       return put_half(block, scale / 74.0F * jitter);
+    case DType::kQ5_0:
+      return put_half(block, scale / 9.2F * jitter);
+    case DType::kQ5_1:
+      put_half(block, scale / 9.2F * jitter);
+      return put_half(block + 2, -15.5F * scale / 9.2F * jitter);
+    case DType::kQ2_K:
+      put_half(block + 80, scale / 9.0F * jitter);
+      return put_half(block + 82, 1.5F * scale / 9.0F * jitter);
+    case DType::kQ3_K:
+      return put_half(block + 108, scale / 42.0F * jitter);
+    case DType::kQ4_K:
+      put_half(block, scale / 166.0F * jitter);
+      return put_half(block + 2, 7.5F * scale / 166.0F * jitter);
+    case DType::kQ5_K:
+      put_half(block, scale / 331.0F * jitter);
+      return put_half(block + 2, 15.5F * scale / 331.0F * jitter);
+    case DType::kIq4Nl:
+      return put_half(block, scale / 68.0F * jitter);
+    case DType::kIq4Xs:
+      return put_half(block, scale / 1258.0F * jitter);
+    case DType::kMxfp4:
+      block[0] = static_cast<std::uint8_t>(128 + std::ilogb(scale / 5.0F));
+      return;
     case DType::kQ6_K:
       for (int i = 0; i < 16; ++i) block[192 + i] = static_cast<std::uint8_t>(20 + random() % 40);
       return put_half(block + 208, scale / 18.5F / 40.0F * jitter);

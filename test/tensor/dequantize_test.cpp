@@ -33,8 +33,17 @@ struct Golden {
 constexpr Golden kGolden[] = {
     {DType::kQ4_0, 0, 0, 0x43d186a5, -0.036895752F, 0.024597168F, -0.036895752F, 0.0F},
     {DType::kQ4_1, 0, 2, 0x8dfda97d, 0.138885498F, 0.00360107422F, 0.0650939941F, 0.101989746F},
+    {DType::kQ5_0, 0, 0, 0xe1669fa7, 0.110687256F, -0.024597168F, 0.172180176F, 0.012298584F},
+    {DType::kQ5_1, 0, 2, 0x227bca16, 0.188079834F, 0.249572754F, 0.188079834F, 0.0158996582F},
     {DType::kQ8_0, 0, 0, 0xe0bcce68, 1.04537964F, 1.50042725F, -1.11917114F, -0.590332031F},
+    {DType::kQ2_K, 80, 82, 0xe8b9b2cd, 0.405853271F, 0.0F, 0.247467041F, 0.210571289F},
+    {DType::kQ3_K, 108, 0, 0x5c985a63, 0.996185303F, -1.32824707F, 0.024597168F, 0.516540527F},
+    {DType::kQ4_K, 0, 2, 0xb6a265a5, 6.51907349F, 2.32525635F, 5.82321167F, 2.4074707F},
+    {DType::kQ5_K, 0, 2, 0x1105e6da, 12.6191711F, 2.32525635F, 13.4975281F, 3.14538574F},
     {DType::kQ6_K, 208, 0, 0x1d030415, -17.5992737F, 20.8583984F, -4.31680298F, -0.737915039F},
+    {DType::kIq4Nl, 0, 0, 0x0779158b, -0.430450439F, 0.3074646F, -0.430450439F, 0.012298584F},
+    {DType::kIq4Xs, 0, 0, 0x445bf9e9, 0.799407959F, -0.012298584F, -7.19467163F, -0.196777344F},
+    {DType::kMxfp4, 0, 0, 0x191b8a41, 0.0F, 0.0234375F, 0.01171875F, 0.0234375F},
 };
 
 std::vector<std::byte> golden_block(const Golden& golden) {
@@ -42,6 +51,10 @@ std::vector<std::byte> golden_block(const Golden& golden) {
   for (std::size_t i = 0; i < block.size(); ++i) block[i] = static_cast<std::byte>((37 * i + 11) % 256);
   const std::uint16_t d = f32_to_f16(0.0123F);
   const std::uint16_t m = f32_to_f16(-0.0456F);
+  if (golden.type == DType::kMxfp4) {
+    block[0] = std::byte{120};  // its exponent
+    return block;
+  }
   std::memcpy(block.data() + golden.d_at, &d, 2);
   if (golden.m_at != 0) std::memcpy(block.data() + golden.m_at, &m, 2);
   return block;

@@ -1,0 +1,13 @@
+// The canon for ARM CPUs with NEON and the dot-product extension. This file alone is compiled with their flags.
+#include "gpu/host/simd/basics.inc"
+#include "gpu/host/simd/lanes_neon.inc"
+// Lanes first.
+#include "gpu/host/simd/elementwise.inc"
+// Then what is built on them.
+#include "gpu/host/simd/attention.inc"
+#include "gpu/host/simd/gemm.inc"
+
+namespace troupe {
+const HostKernels kNeonKernels = {"neon", rmsnorm,  rmsnorm_quantize, quantize,  gemm,      silu_mul_rows,
+                                  rope,   hadamard, append_kv,        attention, max_logit, exp2_of};
+}  // namespace troupe

@@ -1,0 +1,223 @@
+#include "gpu/host/roofline.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+
+#include "tensor/storage.hpp"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace troupe {
+namespace {
+
+// Chains that do not wait for one another: more than latency times issue width.
+constexpr int kChains = 12;
+constexpr std::uint64_t kRounds = 4'000'000;  // of all chains; some milliseconds
+
+// Unrolled, so that the chains are registers.
+#define TROUPE_UNROLL _Pragma("GCC unroll 16")
+
+// A rate: `run` does `rounds` times kChains instructions (or groups of them), `operations` each.
+struct Peak {
+  const char* name;
+  bool is_integer;
+  bool available;
+  void (*run)(std::uint64_t rounds);
+  double operations;
+};
+
+// The sums are wanted, as far as the compiler knows.
+template <class T>
+void keep(T& sums) {
+  __asm__ volatile("" : : "r"(&sums) : "memory");
+}
+
+#if defined(__x86_64__)
+#define TROUPE_TARGET(x) __attribute__((target(x), noinline))
+
+TROUPE_TARGET("avx2") void maddubs_block(std::uint64_t rounds) {
+  __m256i sum[kChains] = {};
+  const __m256i a = _mm256_set1_epi8(1);
+  __m256i b = _mm256_set1_epi8(2);
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    TROUPE_UNROLL for (__m256i& s : sum) {
+      __asm__ volatile("" : "+x"(b));  // or one product would do for all
+      s = _mm256_add_epi16(s, _mm256_maddubs_epi16(a, b));
+    }
+  }
+  keep(sum);
+}
+TROUPE_TARGET("avx2") void maddubs_wide(std::uint64_t rounds) {
+  __m256i sum[kChains] = {};
+  const __m256i a = _mm256_set1_epi8(1);
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i b = _mm256_set1_epi8(2);
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    TROUPE_UNROLL for (__m256i& s : sum) {
+      __asm__ volatile("" : "+x"(b));
+      s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
+    }
+  }
+  keep(sum);
+}
+TROUPE_TARGET("avx2,fma") void fma_256(std::uint64_t rounds) {
+  __m256 sum[kChains] = {};
+  __m256 a = _mm256_set1_ps(1.0F);
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    TROUPE_UNROLL for (__m256& s : sum) {
+      __asm__ volatile("" : "+x"(a));
+      s = _mm256_fmadd_ps(a, a, s);
+    }
+  }
+  keep(sum);
+}
+TROUPE_TARGET("avx512f,avx512vnni") void dpbusd_512(std::uint64_t rounds) {
+  __m512i sum[kChains] = {};
+  __m512i a = _mm512_set1_epi8(1);
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    TROUPE_UNROLL for (__m512i& s : sum) {
+      __asm__ volatile("" : "+v"(a));
+      s = _mm512_dpbusd_epi32(s, a, a);
+    }
+  }
+  keep(sum);
+}
+TROUPE_TARGET("avx512f") void fma_512(std::uint64_t rounds) {
+  __m512 sum[kChains] = {};
+  __m512 a = _mm512_set1_ps(1.0F);
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    TROUPE_UNROLL for (__m512& s : sum) {
+      __asm__ volatile("" : "+v"(a));
+      s = _mm512_fmadd_ps(a, a, s);
+    }
+  }
+  keep(sum);
+}
+
+std::vector<Peak> peaks() {
+  bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
+  return {{"int8, avx2 pairs widened to 32 bits", true, avx2, maddubs_wide, 64},
+          {"int8, avx2 pairs summed in 16 bits", true, avx2, maddubs_block, 64},
+          {"int8, avx512 vnni", true, avx512, dpbusd_512, 128},
+          {"f32 fma, avx2", false, avx2, fma_256, 16},
+          {"f32 fma, avx512", false, avx512, fma_512, 32}};
+}
+#elif defined(__aarch64__)
+void fma_neon(std::uint64_t rounds) {
+  float32x4_t sum[kChains] = {};
+  float32x4_t a = vdupq_n_f32(1.0F);
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    TROUPE_UNROLL for (float32x4_t& s : sum) {
+      __asm__ volatile("" : "+w"(a));
+      s = vfmaq_f32(s, a, a);
+    }
+  }
+}
+std::vector<Peak> peaks() { return {{"f32 fma, neon", false, true, fma_neon, 8}}; }
+#else
+std::vector<Peak> peaks() { return {}; }
+#endif
+
+template <class Work>
+double seconds_of(Work&& work) {
+  auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// The best of some rounds of work(thread) on all threads at once.
+template <class Work>
+double best_seconds(ThreadPool& pool, int rounds, const Work& work) {
+  double best = 1e9;
+  pool.begin_step();
+  for (int i = 0; i < rounds; ++i) {
+    best = std::min(
+        best, seconds_of([&] { pool.run(pool.threads(), [&](std::uint32_t tile, std::uint32_t) { work(tile); }); }));
+  }
+  pool.end_step();
+  return best;
+}
+
+constexpr std::size_t kLine = 64;
+
+// Every line of memory through registers, in 8 streams of instructions that wait for nothing.
+#if defined(__x86_64__)
+TROUPE_TARGET("avx2") void read_avx2(const std::byte* lines, std::size_t bytes) {
+  __m256i sums[8] = {};
+  for (std::size_t at = 0; at + 256 <= bytes; at += 256) {
+    TROUPE_UNROLL for (std::size_t i = 0; i < 8; ++i) {
+      sums[i] = _mm256_xor_si256(sums[i], _mm256_load_si256(reinterpret_cast<const __m256i*>(lines + at + 32 * i)));
+    }
+  }
+  keep(sums);
+}
+#endif
+void read_words(const std::byte* lines, std::size_t bytes) {
+  std::uint64_t sums[8] = {};
+  const auto* words = reinterpret_cast<const std::uint64_t*>(lines);
+  for (std::size_t at = 0; at + 8 <= bytes / 8; at += 8) {
+    TROUPE_UNROLL for (std::size_t i = 0; i < 8; ++i) sums[i] ^= words[at + i];
+  }
+  keep(sums);
+}
+void read_lines(const std::byte* lines, std::size_t bytes) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) return read_avx2(lines, bytes);
+#endif
+  read_words(lines, bytes);
+}
+
+}  // namespace
+
+std::vector<ComputeRate> compute_rates(ThreadPool& pool, bool quick) {
+  const std::uint64_t rounds = quick ? kRounds / 100 : kRounds;
+  std::vector<ComputeRate> rates;
+  for (const Peak& peak : peaks()) {
+    if (!peak.available) continue;
+    double operations = peak.operations * kChains * static_cast<double>(rounds) * pool.threads();
+    double seconds = best_seconds(pool, quick ? 2 : 5, [&](std::uint32_t) { peak.run(rounds); });
+    rates.push_back({peak.name, peak.is_integer, operations / seconds});
+  }
+  return rates;
+}
+
+double read_bandwidth(ThreadPool& pool, std::size_t bytes, bool quick) {
+  auto storage = Storage::allocate(bytes);
+  if (!storage) return 0;
+  std::memset(storage->data(), 1, bytes);
+  const std::size_t each = bytes / pool.threads() / (4 * kLine) * (4 * kLine);
+  const std::size_t repeats = std::max<std::size_t>(1, (quick ? std::size_t{1} << 20 : std::size_t{64} << 20) / bytes);
+  double seconds = best_seconds(pool, quick ? 2 : 9, [&](std::uint32_t thread) {
+    for (std::size_t i = 0; i < repeats; ++i) read_lines(storage->data() + thread * each, each);
+  });
+  return static_cast<double>(each * pool.threads() * repeats) / seconds;
+}
+
+// Every tile waits for all the others, so each thread has to come for its own.
+double phase_seconds(ThreadPool& pool, bool quick) {
+  const int runs = quick ? 200 : 20'000;
+  double best = 1e9;
+  pool.begin_step();
+  for (int round = 0; round < 5; ++round) {
+    best = std::min(best, seconds_of([&] {
+                      for (int i = 0; i < runs; ++i) {
+                        std::atomic<std::uint32_t> there = 0;
+                        pool.run(pool.threads(), [&](std::uint32_t, std::uint32_t) {
+                          there.fetch_add(1, std::memory_order_acq_rel);
+                          while (there.load(std::memory_order_acquire) < pool.threads()) {
+                          }
+                        });
+                      }
+                    }));
+  }
+  pool.end_step();
+  return best / runs;
+}
+
+}  // namespace troupe
