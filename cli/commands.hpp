@@ -36,6 +36,17 @@ int generate(const LoadedSettings& loaded, const GenerateArguments& arguments);
 
 int check(const LoadedSettings& loaded);
 
+struct BenchArguments {
+  std::vector<std::uint32_t> prompts{128, 512, 2048};
+  std::vector<std::uint32_t> batches{1, 4, 8, 16, 32, 64};
+  std::vector<std::uint32_t> contexts{160, 2048};
+  std::uint32_t rounds = 5;  // prompts of a length; eight times as many steps of a batch
+  std::string json;          // a file; empty: none
+  bool smoke = false;
+  std::string model_name;  // filled in when the model is loaded
+};
+int bench(const LoadedSettings& loaded, BenchArguments arguments);
+
 struct LoadArguments;  // cli/load_flags.hpp
 int load(const LoadArguments& arguments);
 

@@ -31,6 +31,7 @@ constexpr const char* kExamples =
     "  troupe check --config server.toml          validate a file and print what is in force\n"
     "  troupe check --model file.gguf             validate a model without serving it\n"
     "  troupe load http://127.0.0.1:8080 --concurrency 16     measure a server; `troupe load --help` has more\n"
+    "  troupe bench --model file.gguf             how fast this machine steps it\n"
     "  troupe doctor                              what holds the running server back\n"
     "  TROUPE_SERVER_PORT=9000 troupe serve ...   every setting is also a variable and a TOML key\n"
     "exit codes: 0 done, 1 failed while running, 2 what you gave is wrong";
@@ -41,7 +42,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "troupe " TROUPE_VERSION);
   app.require_subcommand(1);
 
-  KnobFlags serve_flags, generate_flags, check_flags, doctor_flags;
+  KnobFlags serve_flags, generate_flags, check_flags, doctor_flags, bench_flags;
   CLI::App* serve_command = app.add_subcommand("serve", "serve a model over HTTP (OpenAI's API) and WebSocket");
   serve_flags.add_to(*serve_command);
 
@@ -60,6 +61,29 @@ int run(int argc, char** argv) {
 
   CLI::App* check_command = app.add_subcommand("check", "validate a configuration and a model without serving");
   check_flags.add_to(*check_command);
+
+  BenchArguments bench_arguments;
+  CLI::App* bench_command =
+      app.add_subcommand("bench", "how fast this machine steps a model, beside what it could do at best");
+  bench_command->add_option("--prompt", bench_arguments.prompts, "lengths of prompts, by commas")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  bench_command->add_option("--batch", bench_arguments.batches, "sequences that decode together")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  bench_command->add_option("--at", bench_arguments.contexts, "positions each of them has already")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  bench_command
+      ->add_option("--rounds", bench_arguments.rounds, "the median is of so many prompts, or 8 times as many steps")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  bench_command->add_option("--json", bench_arguments.json, "write the figures to this file, too");
+  bench_command->add_flag("--smoke", bench_arguments.smoke, "a second's work, to see that it runs");
+  bench_flags.add_to(*bench_command);
 
   LoadArguments load_arguments;
   CLI::App* load_command = app.add_subcommand("load", "measure a server under load, as its users would feel it");
@@ -88,7 +112,8 @@ int run(int argc, char** argv) {
   if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1]))
     return report(
         {ErrorCode::kConfiguration,
-         "unknown command \"" + std::string(argv[1]) + "\" (serve, generate, check, load, simulate or doctor)", "", 0});
+         "unknown command \"" + std::string(argv[1]) + "\" (serve, generate, check, bench, load, simulate or doctor)",
+         "", 0});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -99,12 +124,14 @@ int run(int argc, char** argv) {
   const KnobFlags& flags = *serve_command      ? serve_flags
                            : *generate_command ? generate_flags
                            : *simulate_app     ? simulate_flags
+                           : *bench_command    ? bench_flags
                            : *doctor_command   ? doctor_flags
                                                : check_flags;
   auto loaded = flags.load();
   if (!loaded) return report(loaded.error());
   if (*serve_command) return serve(*loaded, flags.sources());
   if (*generate_command) return generate(*loaded, arguments);
+  if (*bench_command) return bench(*loaded, bench_arguments);
   if (*simulate_app) {
     simulate_arguments.is_configured = simulate_flags.has_config();
     return simulate_command(*loaded, simulate_arguments);

@@ -1,0 +1,51 @@
+// What this machine can do at best, on one core and on all threads: gpu/host/roofline.hpp as a table.
+//   roofline_bench [--threads N] [--smoke]
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "bench/machine.hpp"
+#include "gpu/host/roofline.hpp"
+
+namespace troupe {
+namespace {
+
+int run(int argc, char** argv) {
+  std::uint32_t threads = std::thread::hardware_concurrency();
+  bool smoke = false;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--smoke") == 0) {
+      smoke = true;
+    } else if (std::strcmp(argv[i], "--threads") == 0 && i + 1 < argc) {
+      threads = static_cast<std::uint32_t>(std::max(1, std::atoi(argv[++i])));
+    } else {
+      std::fprintf(stderr, "usage: roofline_bench [--threads N] [--smoke]\n");
+      return 2;
+    }
+  }
+  bench::print_heading(argc, argv);
+  ThreadPool one(1);
+  ThreadPool all(threads);
+
+  std::printf("\n%-38s %12s %9u thr.\n", "GOP/s", "1 core", threads);
+  auto alone = compute_rates(one, smoke);
+  auto together = compute_rates(all, smoke);
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    std::printf("%-38s %12.0f %14.0f\n", alone[i].name, alone[i].operations * 1e-9, together[i].operations * 1e-9);
+  }
+
+  std::printf("\n%-38s %12s %9u thr.\n", "read GB/s, by KiB", "1 core", threads);
+  for (std::size_t kib : {32U, 256U, 1024U, 4096U, 16384U, 102400U, 409600U}) {
+    if (smoke && kib > 1024) break;
+    std::printf("%-38zu %12.1f %14.1f\n", kib, read_bandwidth(one, kib * 1024, smoke) * 1e-9,
+                read_bandwidth(all, kib * 1024, smoke) * 1e-9);
+  }
+
+  std::printf("\na phase that does nothing: %.2f us\n", phase_seconds(all, smoke) * 1e6);
+  return 0;
+}
+
+}  // namespace
+}  // namespace troupe
+
+int main(int argc, char** argv) { return troupe::run(argc, argv); }
