@@ -36,6 +36,12 @@ int generate(const LoadedSettings& loaded, const GenerateArguments& arguments);
 
 int check(const LoadedSettings& loaded);
 
+struct PlanArguments {
+  std::uint32_t sequences = 0;  // 0: none in particular
+  std::string memory;           // "4Gi"; empty: what this process may use
+};
+int plan(const LoadedSettings& loaded, const PlanArguments& arguments);
+
 struct BenchArguments {
   std::vector<std::uint32_t> prompts{128, 512, 2048};
   std::vector<std::uint32_t> batches{1, 4, 8, 16, 32, 64};

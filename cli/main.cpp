@@ -31,6 +31,7 @@ constexpr const char* kExamples =
     "  troupe check --config server.toml          validate a file and print what is in force\n"
     "  troupe check --model file.gguf             validate a model without serving it\n"
     "  troupe load http://127.0.0.1:8080 --concurrency 16     measure a server; `troupe load --help` has more\n"
+    "  troupe plan --model file.gguf --sequences 16   what memory that takes\n"
     "  troupe bench --model file.gguf             how fast this machine steps it\n"
     "  troupe doctor                              what holds the running server back\n"
     "  TROUPE_SERVER_PORT=9000 troupe serve ...   every setting is also a variable and a TOML key\n"
@@ -42,7 +43,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "troupe " TROUPE_VERSION);
   app.require_subcommand(1);
 
-  KnobFlags serve_flags, generate_flags, check_flags, doctor_flags, bench_flags;
+  KnobFlags serve_flags, generate_flags, check_flags, doctor_flags, bench_flags, plan_flags;
   CLI::App* serve_command = app.add_subcommand("serve", "serve a model over HTTP (OpenAI's API) and WebSocket");
   serve_flags.add_to(*serve_command);
 
@@ -61,6 +62,13 @@ int run(int argc, char** argv) {
 
   CLI::App* check_command = app.add_subcommand("check", "validate a configuration and a model without serving");
   check_flags.add_to(*check_command);
+
+  PlanArguments plan_arguments;
+  CLI::App* plan_command = app.add_subcommand("plan", "how much memory a model takes and how many sequences fit");
+  plan_command->add_option("--sequences", plan_arguments.sequences, "do so many fit, each with a full context?")
+      ->check(CLI::Range(1, 1 << 20));
+  plan_command->add_option("--memory", plan_arguments.memory, "in so much, e.g. 4Gi [what this process may use]");
+  plan_flags.add_to(*plan_command);
 
   BenchArguments bench_arguments;
   CLI::App* bench_command =
@@ -110,10 +118,10 @@ int run(int argc, char** argv) {
                        [&](const CLI::App* command) { return command->get_name() == name; });
   };
   if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1]))
-    return report(
-        {ErrorCode::kConfiguration,
-         "unknown command \"" + std::string(argv[1]) + "\" (serve, generate, check, bench, load, simulate or doctor)",
-         "", 0});
+    return report({ErrorCode::kConfiguration,
+                   "unknown command \"" + std::string(argv[1]) +
+                       "\" (serve, generate, check, plan, bench, load, simulate or doctor)",
+                   "", 0});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -125,6 +133,7 @@ int run(int argc, char** argv) {
                            : *generate_command ? generate_flags
                            : *simulate_app     ? simulate_flags
                            : *bench_command    ? bench_flags
+                           : *plan_command     ? plan_flags
                            : *doctor_command   ? doctor_flags
                                                : check_flags;
   auto loaded = flags.load();
@@ -132,6 +141,7 @@ int run(int argc, char** argv) {
   if (*serve_command) return serve(*loaded, flags.sources());
   if (*generate_command) return generate(*loaded, arguments);
   if (*bench_command) return bench(*loaded, bench_arguments);
+  if (*plan_command) return plan(*loaded, plan_arguments);
   if (*simulate_app) {
     simulate_arguments.is_configured = simulate_flags.has_config();
     return simulate_command(*loaded, simulate_arguments);

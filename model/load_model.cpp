@@ -116,7 +116,8 @@ Result<LoadedModel> load_model(const std::string& path, const LoadOptions& optio
 
   ThreadPool pool(options.limits.threads, "load");
   auto weights = make_host_model(checked->description, checked->file->tensors(), checked->file->header(),
-                                 loaded.memory.context, pool, options.progress);
+                                 loaded.memory.context, pool, options.progress,
+                                 [&file = *checked->file](std::span<const std::byte> read) { file.forget(read); });
   if (!weights) return cannot_load(path, weights.error());
   loaded.weights = *weights;
   log(LogLevel::kInfo, "model", describe_weights(*loaded.weights, *options.kernels));

@@ -66,6 +66,12 @@ std::string stats_json(const Metrics& metrics) {
     json.field(bounds[i], metrics.step_bounds.value(static_cast<StepBound>(i)));
   }
   json.end_object();
+  json.key("batch_closes").begin_object();
+  auto closes = label_values(BatchClose{});
+  for (std::size_t i = 0; i < closes.size(); ++i) {
+    json.field(closes[i], metrics.batch_closes.value(static_cast<BatchClose>(i)));
+  }
+  json.end_object();
   json.field("tokens_per_second", value_of(metrics.tokens_per_second));
   json.field("requests_per_second", value_of(metrics.requests_per_second));
   json.field("requests_offered_per_second", value_of(metrics.requests_offered_per_second));

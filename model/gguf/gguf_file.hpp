@@ -26,6 +26,7 @@ class GgufFile {
   const TensorTable& tensors() const { return contents_.tensors; }
   std::span<const std::uint8_t> header() const { return file_.bytes().first(contents_.header_bytes); }
   std::int64_t modified_s() const { return file_.modified_s(); }
+  void forget(std::span<const std::byte> read) const { file_.forget(read); }
 
  private:
   GgufFile(MappedFile file, GgufContents contents) : file_(std::move(file)), contents_(std::move(contents)) {}

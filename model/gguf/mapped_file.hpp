@@ -23,6 +23,10 @@ class MappedFile {
   std::span<const std::uint8_t> bytes() const { return bytes_; }
   std::int64_t modified_s() const { return modified_s_; }  // Unix time
 
+  // What has been read and is not needed for now: its pages no longer count as this process's memory. They stay in the
+  // system's cache, and reading them again is allowed. What lies outside of the mapping is left alone.
+  void forget(std::span<const std::byte> read) const;
+
  private:
   MappedFile(std::span<const std::uint8_t> bytes, std::int64_t modified_s) : bytes_(bytes), modified_s_(modified_s) {}
 

@@ -30,7 +30,7 @@ std::uint64_t content_hash(std::span<const std::byte> bytes) {
   return hash ^ hash >> 31;
 }
 
-std::uint64_t content_hash(const TensorTable& tensors, ThreadPool& pool) {
+std::uint64_t content_hash(const TensorTable& tensors, ThreadPool& pool, const ForgetBytes& forget) {
   struct Entry {
     std::span<const std::byte> name, data;
     std::uint64_t hash = 0;
@@ -40,8 +40,10 @@ std::uint64_t content_hash(const TensorTable& tensors, ThreadPool& pool) {
   static_assert(kTensorsMax <= ThreadPool::kTilesMax + 1);
   std::uint32_t tiles = std::min<std::uint32_t>(static_cast<std::uint32_t>(entries.size()), ThreadPool::kTilesMax);
   pool.run(tiles, [&](std::uint32_t tile, std::uint32_t) {
-    for (std::size_t i = tile; i < entries.size(); i += tiles)
+    for (std::size_t i = tile; i < entries.size(); i += tiles) {
       entries[i].hash = mix(content_hash(entries[i].name), content_hash(entries[i].data));
+      if (forget) forget(entries[i].data);
+    }
   });
   std::uint64_t hash = entries.size();
   for (const Entry& entry : entries) hash = mix(hash, entry.hash);

@@ -22,13 +22,14 @@ struct PackJob {
   RowPointers rows;
   PackedMatrix* target;
   std::uint64_t bytes;  // in the file
+  std::vector<std::span<const std::byte>> sources;
 };
 
 std::uint32_t columns_of(const GgufTensor& tensor) { return static_cast<std::uint32_t>(tensor.shape[0]); }
 
 PackJob job_of(std::string name, const GgufTensor& tensor, RowPointers rows, PackedMatrix& target) {
   std::uint64_t bytes = rows.size() * tensor.row_bytes();
-  return {std::move(name), tensor.type, columns_of(tensor), std::move(rows), &target, bytes};
+  return {std::move(name), tensor.type, columns_of(tensor), std::move(rows), &target, bytes, {tensor.bytes}};
 }
 
 // Adds the jobs of a linear layer with several parts: one matrix when the types allow it.
@@ -45,6 +46,7 @@ void fuse(const std::string& name, std::vector<std::pair<const GgufTensor*, RowP
     column += static_cast<std::uint32_t>(parts[i].second.size());
     jobs.push_back(job_of(name, *parts[i].first, std::move(parts[i].second), linear.parts[i].matrix));
   }
+  for (std::size_t i = 1; same && i < parts.size(); ++i) jobs.back().sources.push_back(parts[i].first->bytes);
 }
 
 void add_gate_up(const std::string& name, const LayerTensors& t, FusedLinear& linear, std::vector<PackJob>& jobs) {
@@ -55,6 +57,7 @@ void add_gate_up(const std::string& name, const LayerTensors& t, FusedLinear& li
   }
   linear.parts.resize(1);
   jobs.push_back(job_of(name, *t.ffn_gate, interleave_gate_up(gate, up), linear.parts[0].matrix));
+  jobs.back().sources.push_back(t.ffn_up->bytes);
 }
 
 std::vector<PackJob> list_jobs(const ModelDescription& description, HostModel& model) {
@@ -79,7 +82,8 @@ std::vector<PackJob> list_jobs(const ModelDescription& description, HostModel& m
 }
 
 // Every thread packs into its own arena. The first error wins.
-Status run_jobs(std::vector<PackJob>& jobs, HostModel& model, ThreadPool& pool, const LoadProgress& progress) {
+Status run_jobs(std::vector<PackJob>& jobs, HostModel& model, ThreadPool& pool, const LoadProgress& progress,
+                const ForgetBytes& forget) {
   // The longest first: the last ones to be claimed are short.
   std::stable_sort(jobs.begin(), jobs.end(), [](const PackJob& a, const PackJob& b) { return a.bytes > b.bytes; });
   std::uint64_t bytes_total = 1;
@@ -94,6 +98,9 @@ Status run_jobs(std::vector<PackJob>& jobs, HostModel& model, ThreadPool& pool, 
       *job.target = *packed;
     else
       outcomes[tile] = load_error(job.name, packed.error().message);
+    for (const auto& source : job.sources) {
+      if (forget) forget(source);
+    }
     std::uint64_t done = bytes_done.fetch_add(job.bytes) + job.bytes;
     if (thread == 0 && progress) progress(static_cast<double>(done) / static_cast<double>(bytes_total));
   });
@@ -139,7 +146,8 @@ Status copy_embeddings(const GgufTensor& tensor, HostModel& model) {
 Result<std::shared_ptr<const HostModel>> make_host_model(const ModelDescription& description,
                                                          const TensorTable& tensors,
                                                          std::span<const std::uint8_t> header, std::uint32_t context,
-                                                         ThreadPool& pool, const LoadProgress& progress) {
+                                                         ThreadPool& pool, const LoadProgress& progress,
+                                                         const ForgetBytes& forget) {
   auto model = std::make_shared<HostModel>();
   const HyperParameters& p = description.hyper;
   model->hyper = p;
@@ -154,12 +162,13 @@ Result<std::shared_ptr<const HostModel>> make_host_model(const ModelDescription&
 
   std::vector<PackJob> jobs = list_jobs(description, *model);
   pool.begin_step();
-  std::uint64_t hash = content_hash(tensors, pool);
-  Status packed = run_jobs(jobs, *model, pool, progress);
+  std::uint64_t hash = content_hash(tensors, pool, forget);
+  Status packed = run_jobs(jobs, *model, pool, progress, forget);
   pool.end_step();
   if (!packed) return packed.error();
   if (Status status = read_norms(description, *model); !status) return status.error();
   if (Status status = copy_embeddings(*description.token_embd, *model); !status) return status.error();
+  if (forget) forget(description.token_embd->bytes);
 
   model->weights_bytes = model->embeddings.size();
   for (const Arena& arena : model->arenas) model->weights_bytes += arena.bytes_used();

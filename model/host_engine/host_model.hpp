@@ -14,6 +14,7 @@
 #include "gpu/host/rope_table.hpp"
 #include "gpu/host/thread_pool.hpp"
 #include "model/architectures/model_description.hpp"
+#include "model/host_engine/content_hash.hpp"
 #include "runtime/request.hpp"
 #include "tensor/storage.hpp"
 
@@ -69,10 +70,12 @@ struct HostModel {
 using LoadProgress = std::function<void(double fraction)>;
 
 // Packs on all threads of `pool`. `context` is the number of positions to serve, at most the model's own.
-// `header` is everything of the file before the tensor data: it is part of the numerics class.
+// `forget` is told of tensors that are packed. `header` is everything of the file before the tensor data: it is part of
+// the numerics class.
 Result<std::shared_ptr<const HostModel>> make_host_model(const ModelDescription& description,
                                                          const TensorTable& tensors,
                                                          std::span<const std::uint8_t> header, std::uint32_t context,
-                                                         ThreadPool& pool, const LoadProgress& progress = {});
+                                                         ThreadPool& pool, const LoadProgress& progress = {},
+                                                         const ForgetBytes& forget = {});
 
 }  // namespace troupe
