@@ -11,8 +11,8 @@ namespace troupe {
 namespace {
 
 // What the process takes beside the plan, measured: program, threads, actors; and a token's strings in the text codec.
-constexpr std::uint64_t kProgramBytes = std::uint64_t{24} << 20;
-constexpr std::uint64_t kVocabularyEntryBytes = 320;
+constexpr std::uint64_t kProgramBytes = std::uint64_t{12} << 20;
+constexpr std::uint64_t kVocabularyEntryBytes = 256;
 
 double mib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
