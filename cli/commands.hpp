@@ -42,6 +42,13 @@ struct PlanArguments {
 };
 int plan(const LoadedSettings& loaded, const PlanArguments& arguments);
 
+struct QuantizeArguments {
+  std::string from, to;
+  std::string type = "Q4_K";
+  bool force = false;
+};
+int quantize(const QuantizeArguments& arguments);
+
 struct BenchArguments {
   std::vector<std::uint32_t> prompts{128, 512, 2048};
   std::vector<std::uint32_t> batches{1, 4, 8, 16, 32, 64};

@@ -32,6 +32,7 @@ constexpr const char* kExamples =
     "  troupe check --model file.gguf             validate a model without serving it\n"
     "  troupe load http://127.0.0.1:8080 --concurrency 16     measure a server; `troupe load --help` has more\n"
     "  troupe plan --model file.gguf --sequences 16   what memory that takes\n"
+    "  troupe quantize in.gguf out.gguf --type Q4_K   write a model with smaller weights\n"
     "  troupe bench --model file.gguf             how fast this machine steps it\n"
     "  troupe doctor                              what holds the running server back\n"
     "  TROUPE_SERVER_PORT=9000 troupe serve ...   every setting is also a variable and a TOML key\n"
@@ -69,6 +70,16 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 20));
   plan_command->add_option("--memory", plan_arguments.memory, "in so much, e.g. 4Gi [what this process may use]");
   plan_flags.add_to(*plan_command);
+
+  QuantizeArguments quantize_arguments;
+  CLI::App* quantize_command = app.add_subcommand("quantize", "write a model file anew with weights of another type");
+  quantize_command->add_option("from", quantize_arguments.from, "the model, a GGUF file")->required();
+  quantize_command->add_option("to", quantize_arguments.to, "the file to write")->required();
+  quantize_command
+      ->add_option("--type", quantize_arguments.type,
+                   "Q4_K, Q5_K, Q6_K, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, F16, ...")
+      ->capture_default_str();
+  quantize_command->add_flag("--force", quantize_arguments.force, "write over a file that is there");
 
   BenchArguments bench_arguments;
   CLI::App* bench_command =
@@ -120,7 +131,7 @@ int run(int argc, char** argv) {
   if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1]))
     return report({ErrorCode::kConfiguration,
                    "unknown command \"" + std::string(argv[1]) +
-                       "\" (serve, generate, check, plan, bench, load, simulate or doctor)",
+                       "\" (serve, generate, check, plan, quantize, bench, load, simulate or doctor)",
                    "", 0});
   try {
     app.parse(argc, argv);
@@ -129,6 +140,7 @@ int run(int argc, char** argv) {
     return code == 0 ? kExitDone : kExitWrongInput;
   }
   if (*load_command) return load(load_arguments);
+  if (*quantize_command) return quantize(quantize_arguments);
   const KnobFlags& flags = *serve_command      ? serve_flags
                            : *generate_command ? generate_flags
                            : *simulate_app     ? simulate_flags

@@ -45,6 +45,7 @@ struct MetadataValue {
   ValueType type = ValueType::kU8;
   // Unsigned, signed, floating (always finite), bool, text, array.
   std::variant<std::uint64_t, std::int64_t, double, bool, std::string_view, MetadataArray> value;
+  std::span<const std::uint8_t> bytes;  // as it stands in the file, behind its type
 };
 
 class Metadata {
@@ -53,6 +54,7 @@ class Metadata {
   std::size_t size() const { return values_.size(); }
   bool has(std::string_view key) const { return find(key) != nullptr; }
   const MetadataValue* find(std::string_view key) const;
+  const std::map<std::string_view, MetadataValue, std::less<>>& all() const { return values_; }
 
   // An error names the key. Without a fallback the key must be there; with one, its absence is fine but a value of
   // another type or out of [min, max] is not.

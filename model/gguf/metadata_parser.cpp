@@ -116,7 +116,9 @@ Result<Metadata> parse_metadata(Cursor& cursor, std::uint64_t count) {
     if (!is_value_type(type)) return load_error(key, "value type " + std::to_string(type) + " is unknown");
     MetadataValue value;
     value.type = static_cast<ValueType>(type);
+    Cursor start = cursor;
     if (Status status = parse_value(cursor, key, value); !status) return status.error();
+    start.take_bytes(cursor.position() - start.position(), value.bytes);
     if (!metadata.add(key, value)) return load_error(key, "this key is there twice");
   }
   return metadata;
