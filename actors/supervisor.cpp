@@ -125,8 +125,8 @@ class Supervisor final : public ActorLogic {
     self_->delayed_send(self_, env_->status.stall.load(), WatchTick{});
   }
 
-  // Executor and batcher have threads of their own, so they can be left to their fate: what they say later is not
-  // heard. The text workers and the cache share theirs with others; /ready names them.
+  // Whoever hangs is left to its fate, and what it says later is not heard. A text worker keeps its thread, and another
+  // one comes; a cache keeps one of the actors' threads, which may be the only one: then nobody is left to look.
   void watch_tick() {
     is_watching_ = false;
     if (requests_.empty() || has_failed()) return;
@@ -134,8 +134,21 @@ class Supervisor final : public ActorLogic {
       log(LogLevel::kError, "actors", std::string("the ") + name_of(stuck->stage) + " hangs");
       if (stuck->stage == ProgressStage::kExecutor) end(executor_), executor_died();
       if (stuck->stage == ProgressStage::kBatcher) end(batcher_), batcher_died();
+      if (stuck->stage == ProgressStage::kCache) replace_cache();
+      if (stuck->stage == ProgressStage::kText) add_text_worker();
     }
     watch();
+  }
+
+  void replace_cache() {
+    env_->progress.reset(ProgressStage::kCache, env_->now());
+    end(cache_);
+    cache_died();
+  }
+
+  // None left to add: /ready goes on naming the stage.
+  void add_text_worker() {
+    if (env_->options.text_workers->add_thread()) env_->progress.reset(ProgressStage::kText, env_->now());
   }
 
   bool may_restart(RestartLimit& limit) {

@@ -23,15 +23,24 @@ void run_guarded(const std::function<void()>& run) {
 }  // namespace
 
 WorkQueue::WorkQueue(std::uint32_t threads, Limits limits, std::function<void(std::uint32_t)> prepare)
-    : limits_(limits) {
+    : limits_(limits), prepare_(std::move(prepare)), threads_max_(std::size_t{2} * threads) {
   TROUPE_CHECK(threads > 0, "a work queue without threads never works");
-  threads_.reserve(threads);
-  for (std::uint32_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this, i, prepare] {
-      if (prepare) prepare(i);
-      work();
-    });
-  }
+  threads_.reserve(threads_max_);
+  for (std::uint32_t i = 0; i < threads; ++i) start_thread();
+}
+
+void WorkQueue::start_thread() {
+  threads_.emplace_back([this, index = static_cast<std::uint32_t>(threads_.size())] {
+    if (prepare_) prepare_(index);
+    work();
+  });
+}
+
+bool WorkQueue::add_thread() {
+  std::lock_guard lock(mutex_);
+  if (closed_ || threads_.size() == threads_max_) return false;
+  start_thread();
+  return true;
 }
 
 WorkQueue::~WorkQueue() { close(); }

@@ -28,6 +28,10 @@ class WorkQueue {
   // false when the queue is full or closed: the job is not taken.
   bool try_post(std::function<void()> job, std::size_t bytes);
 
+  // One thread more, in place of one that a job holds and does not give back; at most as many as there were at first.
+  // false: there are no more, or the queue is closed.
+  bool add_thread();
+
   void close();  // takes nothing more, joins the threads; idempotent
   std::size_t depth() const;
 
@@ -36,9 +40,12 @@ class WorkQueue {
     std::function<void()> run;
     std::size_t bytes;
   };
+  void start_thread();  // with the lock, or before anyone else knows the queue
   void work();
 
   const Limits limits_;
+  const std::function<void(std::uint32_t)> prepare_;
+  const std::size_t threads_max_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> jobs_;

@@ -128,6 +128,8 @@ TEST_CASE("sequence request shares prefixes within one tenant and salt only") {
   CHECK(key("a", "b") == key("a", "b"));
   CHECK(key("a", "b") != key("ab", ""));
   CHECK(key("a", "") != key("", "a"));
+  CHECK(key("a", "x") != key("b", "x"));
+  CHECK(key("a", "x") != key("a", "y"));
 }
 
 TEST_CASE("step check finds every way a result may not fit its plan") {

@@ -3,6 +3,10 @@
 #include <caf/send.hpp>
 #include <catch2/catch.hpp>
 
+#include <future>
+#include <thread>
+
+#include "actors/text_jobs.hpp"
 #include "test/actors/actor_bench.hpp"
 
 using namespace troupe;
@@ -118,6 +122,56 @@ TEST_CASE("D12: an executor that hangs is named, then replaced; its 8 streams go
   check_exact(live, 30);
   CHECK(bench.env->metrics().executor_restarts.value() == 1);
   CHECK_FALSE(bench.coordinator().has_pending_timeout());
+}
+
+TEST_CASE("D12: a cache that hangs is named, then replaced; the streams go on") {
+  ScriptedOptions options;
+  ActorBench bench(options);
+  bench.env->options.result_cache_bytes = 1U << 20;
+  auto runners = std::make_shared<int>(0);
+  bench.env->options.new_runner = [options, runners]() -> std::unique_ptr<StepRunner> {  // so that requests stay
+    if (++*runners == 1) return std::make_unique<HangingRunner>(options);
+    return std::make_unique<ScriptedRunner>(options);
+  };
+  bench.start();
+  caf::actor first = bench.wiring().cache;
+  WorkMark unanswered(bench.env, ProgressStage::kCache);  // what a hanging cache looks like from outside
+  auto live = submit_eight(bench, 30);
+  bench.run();
+  bench.advance(11s);
+  bench.run();
+  REQUIRE(bench.env->progress.stuck(bench.now(), 10s));
+  CHECK(bench.env->progress.stuck(bench.now(), 10s)->stage == ProgressStage::kCache);
+  for (int i = 0; i < 3; ++i) bench.advance(10s), bench.run();
+  CHECK(bench.wiring().cache != first);
+  for (int i = 0; i < 3; ++i) bench.advance(10s), bench.run();  // now the executor
+  check_exact(live, 30);
+  CHECK_FALSE(bench.env->progress.stuck(bench.now() + 1h, 10s));
+}
+
+TEST_CASE("D12: a text worker that hangs is named, then another one comes") {
+  ActorBench bench;
+  bench.start();
+  std::promise<void> held, release;
+  REQUIRE(post_text_job(bench.env, 0, [&] { held.set_value(), release.get_future().wait(); }));
+  held.get_future().wait();
+  auto waits = bench.request("", 5);
+  waits.prompt = std::string("hello");
+  auto live = bench.submit(std::move(waits));
+  bench.run();
+  bench.advance(11s);
+  bench.run();
+  REQUIRE(bench.env->progress.stuck(bench.now(), 10s));
+  CHECK(bench.env->progress.stuck(bench.now(), 10s)->stage == ProgressStage::kText);
+  CHECK(live.stream->phase() == StreamPhase::kPending);
+  for (int i = 0; i < 4; ++i) bench.advance(10s), bench.run();
+  auto limit = std::chrono::steady_clock::now() + 20s;  // the new thread is a real one
+  while (live.stream->phase() < StreamPhase::kFinished && std::chrono::steady_clock::now() < limit) {
+    std::this_thread::sleep_for(1ms);
+    bench.run();
+  }
+  CHECK(live.stream->phase() == StreamPhase::kFinished);
+  release.set_value();
 }
 
 TEST_CASE("D2: 8 streams survive a batcher that is killed twice, token by token") {

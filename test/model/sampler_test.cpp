@@ -205,7 +205,7 @@ TEST_CASE("sampled tokens follow the distribution that was asked for") {
 TEST_CASE("a token is a pure function of logits, parameters, seed, choice and position") {
   std::vector<float> logits = random_logits(500, 1.0F, 3);
   Sampler used(500, kPortableKernels);
-  std::map<TokenId, int> by_seed, by_choice;
+  std::map<TokenId, int> by_seed, by_choice, by_position;
   for (std::uint32_t i = 0; i < 40; ++i) {
     RowSampling how = at_temperature(1);
     how.seed = i;
@@ -214,9 +214,12 @@ TEST_CASE("a token is a pure function of logits, parameters, seed, choice and po
     ++by_seed[token];
     how.seed = 0, how.choice = i;
     ++by_choice[used.sample(logits, {how, {}, {}, {}, -1}, {}).token];
+    how.choice = 0, how.position = i;
+    ++by_position[used.sample(logits, {how, {}, {}, {}, -1}, {}).token];
   }
   CHECK(by_seed.size() > 20);
   CHECK(by_choice.size() > 20);
+  CHECK(by_position.size() > 20);
 }
 
 TEST_CASE("log-probabilities are those of the raw distribution") {

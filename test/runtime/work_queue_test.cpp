@@ -92,6 +92,24 @@ TEST_CASE("work queue finishes what runs and drops what waits when it is closed"
   REQUIRE_FALSE(queue.try_post([&] { ++ran; }, 1));
 }
 
+TEST_CASE("D12: a thread that a job holds for ever can be replaced, so often and no more") {
+  std::promise<void> held, release;
+  std::shared_future<void> until = release.get_future().share();
+  WorkQueue queue(1, {});
+  REQUIRE(queue.try_post([&held, until] { held.set_value(), until.wait(); }, 0));
+  held.get_future().wait();
+  std::promise<void> ran;
+  REQUIRE(queue.try_post([&] { ran.set_value(); }, 0));
+  std::future<void> has_run = ran.get_future();
+  CHECK(has_run.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
+  CHECK(queue.add_thread());
+  CHECK(has_run.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+  CHECK_FALSE(queue.add_thread());
+  release.set_value();
+  queue.close();
+  CHECK_FALSE(queue.add_thread());
+}
+
 TEST_CASE("contract 8: a job that throws takes nobody along") {
   std::atomic<int> errors = 0;
   set_log_sink(
