@@ -133,7 +133,7 @@ class Bench {
       seconds.push_back(sum);
     }
     double products = layer_products_ * tokens + head_products_ + attention_products_ * tokens * (tokens + 1.0) / 2;
-    double steps = (tokens + chunk - 1) / chunk;
+    std::uint32_t steps = (tokens + chunk - 1) / chunk;
     add({"prefill", 1, tokens, 0, 0, static_cast<double>(tokens), 2 * products, streamed_bytes_ * steps}, seconds);
     return {};
   }

@@ -64,13 +64,14 @@ int plan(const LoadedSettings& loaded, const PlanArguments& arguments) {
     std::printf("does not fit: %.1f MiB of memory, at least %.1f are needed\n", mib(memory), mib(fixed + least));
     return kExitWrongInput;
   }
+  std::uint64_t tokens = left / parts.kv_block_bytes * kBlockSize;
+  std::uint64_t tokens_each = tokens / std::max(arguments.sequences, 1U) / kBlockSize * kBlockSize;
   line("memory", memory, arguments.memory.empty() ? "this process may use" : "given");
   std::printf("%-12s %10llu         sequences of %u tokens fit, or %llu tokens in all\n", "so",
-              static_cast<unsigned long long>(left / sequence), parts.context,
-              static_cast<unsigned long long>(left / parts.kv_block_bytes * kBlockSize));
+              static_cast<unsigned long long>(left / sequence), parts.context, static_cast<unsigned long long>(tokens));
   if (arguments.sequences > left / sequence) {
     std::printf("%u sequences do not fit; a context of %llu tokens would (--model.context)\n", arguments.sequences,
-                static_cast<unsigned long long>(left / arguments.sequences / parts.kv_block_bytes * kBlockSize));
+                static_cast<unsigned long long>(tokens_each));
     return kExitWrongInput;
   }
   return kExitDone;

@@ -177,8 +177,8 @@ struct CodeTable {
 constexpr CodeTable table_of(PackedFormat format) {
   CodeTable table{};
   for (std::uint32_t code = 0; code < 16; ++code) {
-    const int value = format == PackedFormat::kMxfp4 ? blocks::kMxfp4Values[code] : blocks::kIq4Values[code];
-    table.value[code] = static_cast<std::uint8_t>(value + 128);
+    const auto& values = format == PackedFormat::kMxfp4 ? blocks::kMxfp4Values : blocks::kIq4Values;
+    table.value[code] = static_cast<std::uint8_t>(values[code] + 128);
   }
   return table;
 }

@@ -144,12 +144,12 @@ TEST_CASE("R081: the queue is bounded by requests and by tokens, and a refusal c
   REQUIRE(bench.scheduler.drop(1));
   REQUIRE(bench.enqueue(Bench::request(3, 60, 1)).ok());
   REQUIRE(bench.enqueue(Bench::request(4, 41, 1)).error().code == ErrorCode::kQueueFull);
-  REQUIRE(bench.enqueue(Bench::request(5, 40, 1)).ok());
-  REQUIRE(bench.enqueue(Bench::request(6, 1, 1)).error().code == ErrorCode::kQueueFull);
+  REQUIRE(bench.enqueue(Bench::request(5, 30, 1)).ok());
+  REQUIRE(bench.enqueue(Bench::request(6, 1, 1)).error().code == ErrorCode::kQueueFull);  // 10 tokens would fit
   REQUIRE(bench.scheduler.counts().waiting == 2);
-  REQUIRE(bench.scheduler.counts().waiting_tokens == 100);
+  REQUIRE(bench.scheduler.counts().waiting_tokens == 90);
   REQUIRE(bench.scheduler.counts().oldest_waiting == SteadyTime(3us));
-  REQUIRE(Bench::rows(bench.step()) == "3:60 5:40");
+  REQUIRE(Bench::rows(bench.step()) == "3:60 5:30");
   REQUIRE(bench.scheduler.counts().waiting_tokens == 0);
 }
 
