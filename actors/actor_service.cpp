@@ -286,7 +286,7 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   job.memory = std::move(memory->request);
   job.received = env.now();
   job.submitted = env.now();
-  spawn_request(state.system, state.env, state.supervisor, std::make_shared<Answer>(state.env, std::move(job)));
+  spawn_request(state.system, state.env, state.supervisor, std::make_shared<LiveAnswer>(state.env, std::move(job)));
   let_go_of_actor_system();
   return stream;
 }

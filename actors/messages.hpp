@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "actors/answer.hpp"
+#include "actors/live_answer.hpp"
 #include "actors/live_request.hpp"
 #include "actors/reply.hpp"
 #include "actors/service_env.hpp"
@@ -39,7 +39,7 @@ struct Cancel {  // also from the response stream's reader
   std::optional<SteadyTime> asked = {};  // when; nothing: now
 };
 struct TakeUp {  // an answer whose actor died; unread it ends with an error
-  AnswerPtr answer;
+  LiveAnswerPtr answer;
 };
 struct GiveUp {  // the supervisor has: nothing will answer this request
   Error error;

@@ -16,7 +16,7 @@ namespace {
 
 class RequestLogic final : public ActorLogic {
  public:
-  RequestLogic(caf::event_based_actor* self, ServiceEnvPtr env, caf::actor supervisor, AnswerPtr answer)
+  RequestLogic(caf::event_based_actor* self, ServiceEnvPtr env, caf::actor supervisor, LiveAnswerPtr answer)
       : self_(self), env_(std::move(env)), supervisor_(std::move(supervisor)), answer_(std::move(answer)) {}
 
   // However this actor ended, nobody works for it any more; an answer that was not done goes to another one.
@@ -213,7 +213,7 @@ class RequestLogic final : public ActorLogic {
   caf::event_based_actor* self_;
   const ServiceEnvPtr env_;
   const caf::actor supervisor_;
-  AnswerPtr answer_;
+  LiveAnswerPtr answer_;
   std::optional<AnswerText> text_;
 
   Phase phase_ = Phase::kStarting;
@@ -227,7 +227,7 @@ class RequestLogic final : public ActorLogic {
 }  // namespace
 
 caf::actor spawn_request(caf::actor_system& system, const ServiceEnvPtr& env, const caf::actor& supervisor,
-                         AnswerPtr answer) {
+                         LiveAnswerPtr answer) {
   return spawn_actor(system, "request", false, [env, supervisor, answer = std::move(answer)](auto* self) mutable {
     return std::make_unique<RequestLogic>(self, env, supervisor, std::move(answer));
   });

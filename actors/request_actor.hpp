@@ -6,11 +6,11 @@
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
 
-#include "actors/answer.hpp"
+#include "actors/live_answer.hpp"
 
 namespace troupe {
 
 caf::actor spawn_request(caf::actor_system& system, const ServiceEnvPtr& env, const caf::actor& supervisor,
-                         AnswerPtr answer);
+                         LiveAnswerPtr answer);
 
 }  // namespace troupe

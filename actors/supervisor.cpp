@@ -196,7 +196,7 @@ class Supervisor final : public ActorLogic {
     return {epoch_, batcher_, cache_};
   }
 
-  void take_up(AnswerPtr answer) {
+  void take_up(LiveAnswerPtr answer) {
     log(LogLevel::kWarning, "actors",
         "the actor of request " + answer->request().external_id + " died; another goes on");
     spawn_request(self_->system(), env_, caf::actor_cast<caf::actor>(self_), std::move(answer));

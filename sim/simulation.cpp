@@ -106,7 +106,7 @@ class Audience {
   void token(const SimulatedServer::Seen& seen) {
     const TraceRow& request = row(seen.id);
     double now_s = seen.now_ms / 1000;
-    TenantFigures& tenant = result_.tenants[trace_.tenants[request.tenant]];
+    SimulatedTenant& tenant = result_.tenants[trace_.tenants[request.tenant]];
     tenant.service_tokens += 1;
     Open& open = open_[seen.id];
     if (!open.feel.first_token_s) {

@@ -23,7 +23,7 @@ struct SimulationOptions {
   std::uint32_t retries = 0;  // of a refused request, each when Retry-After said; it is judged by its last attempt
 };
 
-struct TenantFigures {
+struct SimulatedTenant {
   double service_tokens = 0;  // prompt positions and output tokens computed
   LatencySketch first_token;
 };
@@ -41,7 +41,7 @@ struct SimulationResult {
   double trim_min = 1, trim_mean = 1;
   std::uint64_t steps = 0;
   std::uint64_t schedule_hash = 0;
-  std::map<std::string, TenantFigures> tenants;
+  std::map<std::string, SimulatedTenant> tenants;
 
   double goodput() const { return offered == 0 ? 0 : static_cast<double>(good) / static_cast<double>(offered); }
   double first_retry_success() const {

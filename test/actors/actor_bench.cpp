@@ -73,7 +73,7 @@ ActorBench::Live ActorBench::submit(Request request) {
   REQUIRE(job.slot);
   auto stream = job.stream;
   auto facts = job.live;
-  auto answer = std::make_shared<Answer>(env, std::move(job));
+  auto answer = std::make_shared<LiveAnswer>(env, std::move(job));
   return {spawn_request(*system_, env, supervisor, std::move(answer)).address(), stream, facts};
 }
 

@@ -162,12 +162,32 @@ def self_test():
     return failures
 
 
+TYPE = re.compile(r"^(?:class|struct|enum class) (\w+)(?: final)?(?: :[^;]*)? ?\{", re.M)
+
+
+def twice(headers):
+    """Types of ours that two headers define under one name: the linker would take one's functions for the other's."""
+    homes = {}
+    for path, text in headers:
+        for name in TYPE.findall(text):
+            homes.setdefault(name, []).append(path)
+    return [f"{' and '.join(paths)} define {name}: one program, one name" for name, paths in sorted(homes.items()) if len(paths) > 1]
+
+
+def headers_of(root):
+    return [(str(path.relative_to(root)), path.read_text()) for room in ROOMS for path in sorted((root / room).rglob("*.hpp"))]
+
+
 def main():
     failures = self_test()
+    planted = [("a/x.hpp", "class Twin {\n"), ("b/y.hpp", "struct Twin final : Base {\n"), ("b/z.hpp", "class Twin;\n")]
+    if len(twice(planted)) != 1:
+        failures.append("a type that is there twice was not found")
     if failures:
         print("self test failed:", *failures, sep="\n")
         return 1
     errors, files = check_tree(pathlib.Path(sys.argv[1]))
+    errors += twice(headers_of(pathlib.Path(sys.argv[1])))
     if files == 0:
         errors.append("no source file found")
     print("\n".join(errors) or f"layers ok: {files} files, {len(PLANTED)} planted violations found")

@@ -1,4 +1,4 @@
-#include "actors/answer.hpp"
+#include "actors/live_answer.hpp"
 
 #include <utility>
 
@@ -7,36 +7,36 @@
 
 namespace troupe {
 
-Answer::Answer(ServiceEnvPtr env, RequestJob job)
+LiveAnswer::LiveAnswer(ServiceEnvPtr env, RequestJob job)
     : env_(std::move(env)), job_(std::move(job)), times_(job_.request.arrived, job_.live->stage) {
   times_.end(job_.received);
   times_.begin(Stage::kTokenize, job_.submitted);
 }
 
-Answer::~Answer() { fail(Error{ErrorCode::kInternal, "the request could not be completed", "", 0}); }
+LiveAnswer::~LiveAnswer() { fail(Error{ErrorCode::kInternal, "the request could not be completed", "", 0}); }
 
-std::vector<TokenId> Answer::emitted() const {
+std::vector<TokenId> LiveAnswer::emitted() const {
   ResponseStream::Cursor all;
   std::vector<TokenId> ids;
   for (const StreamToken& token : job_.stream->read(all).tokens) ids.push_back(token.id);
   return ids;
 }
 
-bool Answer::survives_its_actor() {
+bool LiveAnswer::survives_its_actor() {
   if (actors_lost_ == kActorsLostMax) return false;
   ++actors_lost_;
   env_->metrics().retries.count();
   return true;
 }
 
-bool Answer::survives_its_batcher() {
+bool LiveAnswer::survives_its_batcher() {
   if (batchers_lost_ == kBatchersLostMax) return false;
   ++batchers_lost_;
   env_->metrics().retries.count();
   return true;
 }
 
-Status Answer::tokenized(Result<std::vector<TokenId>> tokens) {
+Status LiveAnswer::tokenized(Result<std::vector<TokenId>> tokens) {
   if (!tokens) return tokens.error();
   ModelBounds model{env_->limits.context_length, env_->runner.vocab_size, env_->options.codec->end_of_generation()};
   Result<SequenceRequest> made = sequence_request(job_.request, *std::move(tokens), model);
@@ -57,7 +57,7 @@ Status Answer::tokenized(Result<std::vector<TokenId>> tokens) {
   return {};
 }
 
-void Answer::accept(std::uint32_t prompt_tokens, std::uint32_t cached_tokens, bool from_cache) {
+void LiveAnswer::accept(std::uint32_t prompt_tokens, std::uint32_t cached_tokens, bool from_cache) {
   SteadyTime now = env_->now();
   is_accepted_ = true;
   usage_.prompt_tokens = prompt_tokens;
@@ -66,7 +66,7 @@ void Answer::accept(std::uint32_t prompt_tokens, std::uint32_t cached_tokens, bo
   stream().accept(prompt_tokens, cached_tokens, env_->runner.numerics_class, from_cache);
 }
 
-void Answer::scheduled(const SequenceEvent& event) {
+void LiveAnswer::scheduled(const SequenceEvent& event) {
   if (std::exchange(is_scheduled_, true)) return;
   usage_.cached_tokens = event.cached_tokens;
   env_->metrics().prompt_tokens_cached.add(event.cached_tokens);
@@ -74,7 +74,7 @@ void Answer::scheduled(const SequenceEvent& event) {
   times_.begin(Stage::kPrefill, event.next_at);
 }
 
-void Answer::token(SequenceEvent& event, std::string_view text) {
+void LiveAnswer::token(SequenceEvent& event, std::string_view text) {
   token_.id = event.token;
   token_.logprob = event.logprob;
   token_.top = std::move(event.top);
@@ -91,13 +91,13 @@ void Answer::token(SequenceEvent& event, std::string_view text) {
   last_event_at_ = event.at;
 }
 
-void Answer::decoded(SteadyTime at, SteadyTime next_at) {
+void LiveAnswer::decoded(SteadyTime at, SteadyTime next_at) {
   times_.end(at);
   times_.begin(Stage::kDeliver, next_at);
 }
 
 // Token by token, so that every token stands at the place in the text where it stood when it was computed.
-void Answer::replay(const StoredResult& stored) {
+void LiveAnswer::replay(const StoredResult& stored) {
   SteadyTime now = env_->now();
   times_.begin(Stage::kDeliver, now);
   accept(stored.usage.prompt_tokens, stored.usage.cached_tokens, true);
@@ -113,7 +113,7 @@ void Answer::replay(const StoredResult& stored) {
   finish(stored.finish, now);
 }
 
-std::shared_ptr<const StoredResult> Answer::stored(FinishReason reason) const {
+std::shared_ptr<const StoredResult> LiveAnswer::stored(FinishReason reason) const {
   ResponseStream::Cursor all;
   ResponseStream::Chunk chunk = job_.stream->read(all);
   auto result = std::make_shared<StoredResult>();
@@ -124,17 +124,17 @@ std::shared_ptr<const StoredResult> Answer::stored(FinishReason reason) const {
   return result;
 }
 
-void Answer::count_tokens(std::uint32_t count, SteadyTime now) {
+void LiveAnswer::count_tokens(std::uint32_t count, SteadyTime now) {
   env_->metrics().tokens(count, job_.tenant.tenant_class);
   env_->tenants.charge(job_.tenant, count, now);
 }
 
-void Answer::saw_first_token(SteadyTime at) {
+void LiveAnswer::saw_first_token(SteadyTime at) {
   first_token_ = at - times_.arrived();
   env_->metrics().first_token(*first_token_);
 }
 
-void Answer::finish(FinishReason reason, SteadyTime now) {
+void LiveAnswer::finish(FinishReason reason, SteadyTime now) {
   if (has_ended_) return;
   times_.end(now);
   stream().finish(reason, usage_, times_.times());
@@ -144,7 +144,7 @@ void Answer::finish(FinishReason reason, SteadyTime now) {
   ended(end, now);
 }
 
-void Answer::fail(Error error) {
+void LiveAnswer::fail(Error error) {
   if (has_ended_) return;
   SteadyTime now = env_->now();
   times_.end(now);
@@ -155,7 +155,7 @@ void Answer::fail(Error error) {
   ended(end, now);
 }
 
-void Answer::cancel(CancelReason reason) {
+void LiveAnswer::cancel(CancelReason reason) {
   if (has_ended_) return;
   SteadyTime now = env_->now();
   times_.end(now);
@@ -167,7 +167,7 @@ void Answer::cancel(CancelReason reason) {
   ended(end, now);
 }
 
-void Answer::ended(RequestEnd& end, SteadyTime now) {
+void LiveAnswer::ended(RequestEnd& end, SteadyTime now) {
   has_ended_ = true;
   end.tenant = job_.tenant.tenant_class;
   end.duration = now - times_.arrived();

@@ -30,15 +30,15 @@ struct RequestJob {
   LiveRequestPtr live = std::make_shared<LiveRequest>();
 };
 
-class Answer {
+class LiveAnswer {
  public:
   static constexpr std::uint32_t kActorsLostMax = 1;  // what kills a second one is the request itself
   static constexpr std::uint32_t kBatchersLostMax = 2;
 
-  Answer(ServiceEnvPtr env, RequestJob job);
-  ~Answer();
-  Answer(const Answer&) = delete;
-  Answer& operator=(const Answer&) = delete;
+  LiveAnswer(ServiceEnvPtr env, RequestJob job);
+  ~LiveAnswer();
+  LiveLiveAnswer(const LiveAnswer&) = delete;
+  LiveAnswer& operator=(const LiveAnswer&) = delete;
 
   Request& request() { return job_.request; }
   const RequestJob& job() const { return job_; }
@@ -93,6 +93,6 @@ class Answer {
   bool is_scheduled_ = false;
   bool has_ended_ = false;
 };
-using AnswerPtr = std::shared_ptr<Answer>;
+using LiveAnswerPtr = std::shared_ptr<LiveAnswer>;
 
 }  // namespace troupe
