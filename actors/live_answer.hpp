@@ -37,7 +37,7 @@ class LiveAnswer {
 
   LiveAnswer(ServiceEnvPtr env, RequestJob job);
   ~LiveAnswer();
-  LiveLiveAnswer(const LiveAnswer&) = delete;
+  LiveAnswer(const LiveAnswer&) = delete;
   LiveAnswer& operator=(const LiveAnswer&) = delete;
 
   Request& request() { return job_.request; }
