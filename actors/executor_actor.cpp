@@ -67,7 +67,6 @@ class Executor final : public ActorLogic {
     caf::actor batcher = std::move(flight.batcher);
     Status fits = result.ok() ? check_result(*plan, *result, info_) : Status(result.error());
     plan.reset();
-    if (broken_) return;  // what comes after an error would leave a gap in the steps
     if (fits) {
       caf::anon_send(batcher, StepDone{number_, *result});
     } else if (!broken_.exchange(true)) {

@@ -156,6 +156,7 @@ TEST_CASE("step check finds every way a result may not fit its plan") {
   CHECK(broken([](StepResult& r) { r.rows.pop_back(); }));
   CHECK(broken([](StepResult& r) { r.rows.push_back(r.rows[0]); }));
   CHECK(broken([](StepResult& r) { std::swap(r.rows[0], r.rows[1]); }));
+  CHECK(broken([](StepResult& r) { r.rows[0].sequence = 3; }));
   CHECK(broken([](StepResult& r) { r.rows[0].token = 10; }));
   CHECK(broken([](StepResult& r) { r.rows[0].token = -1; }));
   CHECK(broken([](StepResult& r) { r.rows[0].outcome = RowOutcome::kNoToken; }));

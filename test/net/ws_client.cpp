@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,6 +57,21 @@ void WsClient::raw(std::string_view bytes) {
     if (sent <= 0) return;  // the server has closed: what it said shows in the reading
     bytes.remove_prefix(static_cast<std::size_t>(sent));
   }
+}
+
+std::size_t WsClient::flood(std::string_view bytes, std::size_t most) {
+  constexpr int kPatienceMs = 500;
+  std::size_t sent_all = 0;
+  for (std::string_view rest = bytes; sent_all < most;) {
+    pollfd writable{fd_, POLLOUT, 0};
+    if (poll(&writable, 1, kPatienceMs) <= 0) break;
+    ssize_t sent = send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent <= 0) break;
+    sent_all += static_cast<std::size_t>(sent);
+    rest.remove_prefix(static_cast<std::size_t>(sent));
+    if (rest.empty()) rest = bytes;
+  }
+  return sent_all;
 }
 
 void WsClient::frame(std::uint8_t opcode, std::string_view payload, WsFrameStyle style) {

@@ -33,6 +33,8 @@ class WsClient {
   void text(std::string_view payload) { frame(1, payload); }
   void frame(std::uint8_t opcode, std::string_view payload, WsFrameStyle style = {});
   void raw(std::string_view bytes);
+  // The same bytes over and over, until `most` are sent or none could be for a while; says how many were.
+  std::size_t flood(std::string_view bytes, std::size_t most);
 
   std::optional<WsFrame> next_frame();  // nothing: the server has closed, or 20 s have passed
   std::string next_message();           // the next text message, put together; empty: there is none

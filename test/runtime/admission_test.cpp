@@ -31,6 +31,8 @@ TEST_CASE("D7: who cannot be in time is refused, and by how much it was late is 
   Ahead ahead{20'000, 40, 20'000};  // ten seconds of prompts of its class
   double predicted = admission.predict_ms({}, 100, ahead);
   CHECK_FALSE(admission.admits({}, 100, ahead, predicted, 500));
+  CHECK_FALSE(admission.admits({}, 100, ahead, 501, 500));
+  CHECK(admission.admits({}, 100, ahead, 499, 500));
   CHECK(admission.admits({}, 100, {200, 1, 200}, admission.predict_ms({}, 100, {200, 1, 200}), 500));
   CHECK(admission.excess_ms(100, predicted, 500) == Approx(predicted - 500));
   CHECK(predicted == Approx(10'000).epsilon(0.1));

@@ -189,6 +189,7 @@ TEST_CASE("contract 8: a row that is not finite, missing or nonsense fails its o
   for (const SequenceEvent& event : bench.events) {
     REQUIRE(event.kind == Kind::kFailed);
     REQUIRE(event.error.code == ErrorCode::kInternal);
+    REQUIRE_THAT(event.error.message, Catch::Contains(event.id == 1 ? "not finite" : "does not fit its plan"));
   }
   REQUIRE(bench.kv.counts().referenced == 0);
 }
