@@ -41,6 +41,9 @@ HostLimits host_limits(const Settings& settings, std::uint32_t compute_threads) 
   limits.tokens_max = settings.step_tokens_max;
   limits.context = settings.context;
   limits.steps_in_flight = settings.steps_in_flight;
+  if (settings.quantization)
+    limits.formats.weights = settings.precision == "int4" ? WeightsAs::kInt4 : WeightsAs::kInt8;
+  if (settings.kv_type != "auto") limits.formats.kv = settings.kv_type == "f16" ? KvType::kF16 : KvType::kInt8;
   return limits;
 }
 
@@ -51,7 +54,8 @@ std::string mebibytes(std::uint64_t bytes) { return std::to_string((bytes + (1U 
 std::string describe(const MemoryPlan& plan) {
   return "weights " + mebibytes(plan.weights_bytes) + ", workspace " + mebibytes(plan.workspace_bytes) + ", KV " +
          std::to_string(plan.kv_blocks) + " blocks (" + std::to_string(std::uint64_t{plan.kv_blocks} * kBlockSize) +
-         " tokens, " + mebibytes(plan.kv_bytes()) + "), context " + std::to_string(plan.context);
+         " tokens, " + mebibytes(plan.kv_bytes()) + ", " + name_of(plan.kv_type) + "), context " +
+         std::to_string(plan.context);
 }
 
 Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EngineParts parts) {

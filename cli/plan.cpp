@@ -50,8 +50,8 @@ int plan(const LoadedSettings& loaded, const PlanArguments& arguments) {
            std::to_string(limits.threads) + " threads");
   line("process", process, "program, threads, text of the vocabulary");
   line("K/V", sequence,
-       "of one sequence of " + std::to_string(parts.context) +
-           " tokens: " + std::to_string(parts.kv_block_bytes / kBlockSize) + " bytes a token");
+       "of one sequence of " + std::to_string(parts.context) + " tokens: " +
+           std::to_string(parts.kv_block_bytes / kBlockSize) + " bytes a token, " + name_of(parts.kv_type));
   std::printf("\n");
   if (arguments.sequences > 0) {
     line("in all", fixed + arguments.sequences * sequence,

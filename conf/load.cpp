@@ -90,7 +90,9 @@ Status set_from_file(const Knob& knob, const TomlEntry& entry, Settings& setting
     return config_error(where + knob.path + " must be " + wanted + ", e.g. " + knob.path + " = " +
                         value_text(knob, settings));
   };
-  auto at = [&](const Status& status) { return status ? Status{} : Status(config_error(where + status.error().message)); };
+  auto at = [&](const Status& status) {
+    return status ? Status{} : Status(config_error(where + status.error().message));
+  };
   if (auto* flag = std::get_if<bool Settings::*>(&knob.member)) {
     auto* value = std::get_if<bool>(&entry.value);
     if (!value) return wrong_type("true or false");
@@ -282,6 +284,10 @@ Status validate(const Settings& settings) {
                         format_quantity(settings.body_max.value) + ", may need");
   if (settings.batching_mode != "auto" && settings.batching_mode != "fixed")
     return config_error("batching.mode is \"" + settings.batching_mode + "\" (auto or fixed)");
+  if (settings.precision != "int8" && settings.precision != "int4")
+    return config_error("model.quantization.precision is \"" + settings.precision + "\" (int8 or int4)");
+  if (settings.kv_type != "auto" && settings.kv_type != "int8" && settings.kv_type != "f16")
+    return config_error("kv.type is \"" + settings.kv_type + "\" (auto, int8 or f16)");
   for (const std::string& vocabulary : settings.metrics_aliases)
     if (!is_alias_vocabulary(vocabulary))
       return config_error("metrics.aliases holds \"" + vocabulary + "\" (vllm, tgi or llamacpp)");
@@ -295,7 +301,7 @@ std::string print_settings(const LoadedSettings& loaded) {
   std::string text, section;
   for (const Knob& knob : kKnobs) {
     std::string path = knob.path;
-    std::size_t dot = path.find('.');
+    std::size_t dot = path.rfind('.');
     if (path.substr(0, dot) != section) {
       section = path.substr(0, dot);
       text += (text.empty() ? "[" : "\n[") + section + "]\n";

@@ -1,6 +1,6 @@
 #pragma once
-// Every knob of Troupe on one page: its TOML path, default, unit, bounds and why it is what it is. The table at the end is
-// what the file, the environment (TROUPE_SERVER_PORT) and the command line (--server.port) are read by.
+// Every knob of Troupe on one page: its TOML path, default, unit, bounds and why it is what it is. The table at the end
+// is what the file, the environment (TROUPE_SERVER_PORT) and the command line (--server.port) are read by.
 #include <cstdint>
 #include <span>
 #include <string>
@@ -47,9 +47,12 @@ struct Settings {
   std::string model_name;
   TextList model_aliases;
   std::uint32_t context = 0;
+  bool quantization = false;
+  std::string precision = "int8";
 
   std::uint32_t threads = 0;
   Bytes kv_memory{0};
+  std::string kv_type = "auto";
   bool prefix_cache = true;
 
   std::uint32_t sequences_max = 32;
@@ -84,7 +87,7 @@ struct Settings {
 struct Knob {
   using Member = std::variant<bool Settings::*, std::uint32_t Settings::*, double Settings::*, Bytes Settings::*,
                               std::string Settings::*, TextList Settings::*>;
-  const char* path;   // in TOML: section.key
+  const char* path;  // in TOML: section.key or section.section.key
   Member member;
   const char* unit;
   std::uint64_t min;  // of numbers and bytes
@@ -122,8 +125,11 @@ inline const Knob kKnobs[] = {
   {"model.name", &Settings::model_name, "name", 0, 0, "what /v1/models says; empty: the file's name"},
   {"model.aliases", &Settings::model_aliases, "list", 0, 0, "further names requests may use", kLive},
   {"model.context", &Settings::context, "tokens", 0, 1U << 20, "prompt and output of one sequence; 0: the model's own"},
+  {"model.quantization.enabled", &Settings::quantization, "bool", 0, 0, "quantise weights that are floats while loading; weights that are quantised stay as they are"},
+  {"model.quantization.precision", &Settings::precision, "precision", 0, 0, "int8: Q8_0, hardly any loss; int4: Q4_1 and an int8 head, half the memory of int8"},
   {"compute.threads", &Settings::threads, "threads", 0, 1024, "0: every core that affinity and cgroup allow"},
   {"kv.memory", &Settings::kv_memory, "bytes", 0, kAnyBytes, "0: room for 8 full contexts, at most a quarter of the memory that is free"},
+  {"kv.type", &Settings::kv_type, "type", 0, 0, "int8, f16 (nearly twice the memory), or auto: f16 where the weights are floats"},
   {"kv.prefix_cache", &Settings::prefix_cache, "bool", 0, 0, "shares the blocks of equal prompt beginnings within a tenant"},
   {"batching.mode", &Settings::batching_mode, "mode", 0, 0, "auto: from measured latency; fixed: the three knobs below as they stand"},
   {"batching.sequences_max", &Settings::sequences_max, "sequences", 1, 1024, "rows of one step, never more; beyond 32 a CPU gains nothing"},

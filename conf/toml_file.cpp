@@ -1,16 +1,23 @@
 #include "conf/toml_file.hpp"
 
 #include <sys/stat.h>
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
+#include "conf/settings.hpp"
+
 namespace troupe {
 namespace {
 
-constexpr int kDepthMax = 2;  // section.key
+// Whether knobs stand below this table: "model", "model.quantization".
+bool is_section(const std::string& path) {
+  return std::any_of(std::begin(kKnobs), std::end(kKnobs),
+                     [&](const Knob& knob) { return std::string_view(knob.path).rfind(path + ".", 0) == 0; });
+}
 
 std::string place(const std::string& file, const toml::source_region& source) {
   return file + ":" + std::to_string(source.begin.line);
@@ -37,7 +44,7 @@ void flatten(const std::string& file, const std::string& prefix, const toml::tab
              std::vector<TomlEntry>& entries, int item = -1) {
   for (const auto& [key, node] : table) {
     std::string path = prefix.empty() ? std::string(key.str()) : prefix + "." + std::string(key.str());
-    if (auto inner = node.as_table(); inner && depth < kDepthMax) {
+    if (auto inner = node.as_table(); inner && (depth == 1 || is_section(path))) {
       flatten(file, path, *inner, depth + 1, entries, item);
     } else if (auto list = node.as_array(); list && list->is_array_of_tables() && depth == 1) {
       int table_item = 0;

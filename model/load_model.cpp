@@ -85,7 +85,7 @@ std::string describe_weights(const HostModel& model, const HostKernels& kernels)
     text += std::to_string(share.matrices) + " as " + layout_of(static_cast<PackedFormat>(i)).name + " (" +
             std::to_string((share.bytes + (1U << 19)) >> 20U) + " MiB)";
   }
-  return std::string("weights on ") + kernels.name + ": " + text;
+  return std::string("weights on ") + kernels.name + ": " + text + "; K/V in " + name_of(model.kv_layout.type);
 }
 
 StepRunnerFactory runner_factory(const std::shared_ptr<const HostModel>& model, const HostKernels& kernels,
@@ -116,7 +116,7 @@ Result<LoadedModel> load_model(const std::string& path, const LoadOptions& optio
 
   ThreadPool pool(options.limits.threads, "load");
   auto weights = make_host_model(checked->description, checked->file->tensors(), checked->file->header(),
-                                 loaded.memory.context, pool, options.progress,
+                                 loaded.memory.context, options.limits.formats, pool, options.progress,
                                  [&file = *checked->file](std::span<const std::byte> read) { file.forget(read); });
   if (!weights) return cannot_load(path, weights.error());
   loaded.weights = *weights;

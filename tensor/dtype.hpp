@@ -30,6 +30,8 @@ enum class DType : std::uint32_t {
   kMxfp4 = 39,
 };
 
+constexpr bool is_float(DType type) { return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16; }
+
 struct BlockFormat {
   DType type;
   const char* name;              // "Q4_1"

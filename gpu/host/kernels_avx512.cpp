@@ -7,8 +7,12 @@
 // Then what is built on them.
 #include "gpu/host/simd/attention.inc"
 #include "gpu/host/simd/gemm.inc"
+// Their forms for floats last.
+#include "gpu/host/simd/attention_halves.inc"
+#include "gpu/host/simd/gemm_floats.inc"
 
 namespace troupe {
-const HostKernels kAvx512Kernels = {"avx512", rmsnorm,  rmsnorm_quantize, quantize,  gemm,      silu_mul_rows,
-                                    rope,     hadamard, append_kv,        attention, max_logit, exp2_of};
+const HostKernels kAvx512Kernels = {"avx512",      rmsnorm,    rmsnorm_quantize, quantize,  gemm,      gemm_floats,
+                                    gate_mul_rows, rope,       hadamard,         append_kv, attention, append_kv_halves,
+                                    attend_halves, join_spans, soft_cap_of,      max_logit, exp2_of};
 }  // namespace troupe

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "gpu/host/kernels.hpp"
-#include "gpu/host/kv_layout.hpp"
+#include "gpu/host/portable_attention.hpp"
 #include "gpu/host/portable_math.hpp"
 #include "tensor/half.hpp"
 
@@ -121,6 +121,9 @@ struct RowReader {
       case Codes::kByte:
         code = byte(64 * line);
         break;
+      case Codes::kHalves:
+      case Codes::kFloats:
+        break;
     }
     return static_cast<std::int32_t>(code);
   }
@@ -132,10 +135,10 @@ struct RowReader {
         return load_f16(super, 16 * group + row);
       case Scales::kBrain:
         return load_bf16(super, 16 * group + row);
-      case Scales::kFloat:
-        return load_f32(super, 16 * group + row);
       case Scales::kSub:
         return load_f16(super, row) * static_cast<float>(std::to_integer<std::int8_t>(super[64 + 16 * group + row]));
+      case Scales::kNone:
+        break;
     }
     return 0.0F;
   }
@@ -178,180 +181,75 @@ float dot_row(const PackedMatrix& w, std::uint32_t row, const ActivationBlock* b
   return acc;
 }
 
+float gate_mul(Epilogue how, float gate, float up) {
+  return how == Epilogue::kGeluMul ? gelu_mul(gate, up) : silu_mul(gate, up);
+}
+
+// One token's output rows; dot(row) is the product.
+template <class Dot>
+void store_rows(std::uint32_t tile_begin, std::uint32_t tile_end, const GemmOutput& out, float* y, const Dot& dot) {
+  const auto sum = [&](std::uint32_t row) { return out.bias != nullptr ? dot(row) + out.bias[row] : dot(row); };
+  for (std::uint32_t row = tile_begin * kTileRows; row < tile_end * kTileRows; ++row) {
+    switch (out.epilogue) {
+      case Epilogue::kStore:
+        y[row] = sum(row);
+        break;
+      case Epilogue::kAdd:
+        y[row] = y[row] + sum(row);
+        break;
+      case Epilogue::kSiluMul:
+      case Epilogue::kGeluMul:
+        if (row / kTileRows % 2 == 0) {
+          const std::uint32_t column = row / (2 * kTileRows) * kTileRows + row % kTileRows;
+          y[column] = gate_mul(out.epilogue, sum(row), sum(row + kTileRows));
+        }
+        break;
+    }
+  }
+}
+
 void gemm(const PackedMatrix& w, std::uint32_t tile_begin, std::uint32_t tile_end, const ActivationBlock* activations,
           std::uint32_t token_begin, std::uint32_t token_end, const GemmOutput& out) {
   for (std::uint32_t token = token_begin; token < token_end; ++token) {
     const ActivationBlock* blocks = activations + std::size_t{token / kTokenTile} * w.blocks;
-    const auto dot = [&](std::uint32_t row) {
-      const float acc = dot_row(w, row, blocks, token % kTokenTile);
-      return out.bias != nullptr ? acc + out.bias[row] : acc;
-    };
-    float* y = out.y + token * out.stride;
-    for (std::uint32_t row = tile_begin * kTileRows; row < tile_end * kTileRows; ++row) {
-      switch (out.epilogue) {
-        case Epilogue::kStore:
-          y[row] = dot(row);
-          break;
-        case Epilogue::kAdd:
-          y[row] = y[row] + dot(row);
-          break;
-        case Epilogue::kSiluMul:
-          if (row / kTileRows % 2 == 0) {
-            const std::uint32_t column = row / (2 * kTileRows) * kTileRows + row % kTileRows;
-            y[column] = portable::silu_mul(dot(row), dot(row + kTileRows));
-          }
-          break;
-      }
+    store_rows(tile_begin, tile_end, out, out.y + token * out.stride,
+               [&](std::uint32_t row) { return dot_row(w, row, blocks, token % kTokenTile); });
+  }
+}
+
+// Rule 4 for weights that are floats.
+float weight_at(PackedFormat format, const std::byte* tile, std::uint32_t index) {
+  if (format == PackedFormat::kF32) return load_f32(tile, index);
+  return format == PackedFormat::kF16 ? load_f16(tile, index) : load_bf16(tile, index);
+}
+
+float dot_float_row(const PackedMatrix& w, std::uint32_t row, const float* x) {
+  const std::byte* tile = w.data + row / kTileRows * w.tile_bytes;
+  float acc = 0.0F;
+  for (std::uint32_t block = 0; block < w.columns; block += kBlockK) {
+    float sum = 0.0F;
+    for (std::uint32_t k = block; k < block + kBlockK; ++k) {
+      sum = portable::fma(weight_at(w.format, tile, k * kTileRows + row % kTileRows), x[k], sum);
     }
+    acc = acc + sum;
+  }
+  return acc;
+}
+
+void gemm_floats(const PackedMatrix& w, std::uint32_t tile_begin, std::uint32_t tile_end, const float* x,
+                 std::size_t x_stride, std::uint32_t token_begin, std::uint32_t token_end, const GemmOutput& out) {
+  for (std::uint32_t token = token_begin; token < token_end; ++token) {
+    store_rows(tile_begin, tile_end, out, out.y + token * out.stride,
+               [&](std::uint32_t row) { return dot_float_row(w, row, x + token * x_stride); });
   }
 }
 
-void silu_mul_rows(const float* gate, const float* up, std::uint32_t n, float* h) {
-  for (std::uint32_t i = 0; i < n; ++i) h[i] = portable::silu_mul(gate[i], up[i]);
+void gate_mul_rows(Epilogue how, const float* gate, const float* up, std::uint32_t n, float* h) {
+  for (std::uint32_t i = 0; i < n; ++i) h[i] = gate_mul(how, gate[i], up[i]);
 }
 
-// Rule 7.
-void rope(float* v, const float* cos_sin, std::uint32_t dims) {
-  const std::uint32_t half = dims / 2;
-  for (std::uint32_t i = 0; i < half; ++i) {
-    const float a = v[i];
-    const float b = v[i + half];
-    const float c = cos_sin[i];
-    const float s = cos_sin[half + i];
-    v[i] = portable::fma(a, c, -(b * s));
-    v[i + half] = portable::fma(a, s, b * c);
-  }
-}
-
-// Rule 8.
-void hadamard(float* v, std::uint32_t n) {
-  for (std::uint32_t stride = hadamard_block(n) / 2; stride >= 1; stride /= 2) {
-    for (std::uint32_t i = 0; i < n; ++i) {
-      if ((i & stride) != 0) continue;
-      const float a = v[i];
-      const float b = v[i + stride];
-      v[i] = a + b;
-      v[i + stride] = a - b;
-    }
-  }
-}
-
-// Rule 9.
-void append_kv(std::byte* page, std::uint32_t slot, const float* k, const float* v, std::uint32_t head_dim) {
-  float rotated[kHeadDimMax];
-  std::memcpy(rotated, k, head_dim * sizeof(float));
-  hadamard(rotated, head_dim);
-  std::byte* values = page + kPageTokens * head_dim;
-  std::byte* scales = page + 2 * kPageTokens * head_dim;
-
-  float m = max_abs(rotated, head_dim);
-  float id = inv(127.0F, m);
-  float scale = scl(127.0F, m);
-  std::memcpy(scales + 4 * slot, &scale, sizeof scale);
-  for (std::uint32_t d = 0; d < head_dim; ++d) {
-    page[d / 4 * 64 + slot * 4 + d % 4] = static_cast<std::byte>(static_cast<std::int32_t>(rne(rotated[d] * id)) + 128);
-  }
-  m = max_abs(v, head_dim);
-  id = inv(127.0F, m);
-  scale = scl(127.0F, m);
-  std::memcpy(scales + 4 * (kPageTokens + slot), &scale, sizeof scale);
-  for (std::uint32_t d = 0; d < head_dim; ++d) {
-    values[slot / 2 * 2 * head_dim + 2 * d + slot % 2] =
-        static_cast<std::byte>(static_cast<std::int32_t>(rne(v[d] * id)));
-  }
-}
-
-struct QuantizedQuery {
-  std::int8_t q[kHeadDimMax];
-  float scale;
-};
-
-// Rules 7, 8, 10.
-QuantizedQuery quantize_query(const AttentionTask& task, const QueryRow& row) {
-  float q[kHeadDimMax];
-  std::memcpy(q, row.q, task.head_dim * sizeof(float));
-  if (row.cos_sin != nullptr) rope(q, row.cos_sin, task.rope_dims);
-  hadamard(q, task.head_dim);
-  const float m = max_abs(q, task.head_dim);
-  const float id = inv(127.0F, m);
-  QuantizedQuery query;
-  query.scale = scl(127.0F, m) * task.score_scale;
-  for (std::uint32_t d = 0; d < task.head_dim; ++d) query.q[d] = static_cast<std::int8_t>(rne(q[d] * id));
-  return query;
-}
-
-// Rule 11: what one span contributes.
-struct SpanResult {
-  float m;
-  float l;
-  float o[kHeadDimMax];
-};
-
-SpanResult attend_span(const AttentionTask& task, const QuantizedQuery& query, std::uint32_t begin,
-                       std::uint32_t count) {
-  const std::uint32_t head_dim = task.head_dim;
-  const auto page_of = [&](std::uint32_t j) { return task.pages + task.blocks[(begin + j) / 16] * task.block_bytes; };
-
-  float score[kSpanTokens];
-  float m = 0.0F;
-  for (std::uint32_t j = 0; j < count; ++j) {
-    const std::byte* page = page_of(j);
-    std::int32_t isum = 0;
-    for (std::uint32_t d = 0; d < head_dim; ++d) {
-      isum += (std::to_integer<int>(page[d / 4 * 64 + j % 16 * 4 + d % 4]) - 128) * query.q[d];
-    }
-    const float k_scale = load_f32(page + 32 * head_dim, j % 16);
-    score[j] = static_cast<float>(isum) * (k_scale * query.scale);
-    m = j == 0 || score[j] > m ? score[j] : m;
-  }
-
-  float lanes[16] = {};
-  float w[kSpanTokens];
-  float w_max = 0.0F;
-  for (std::uint32_t j = 0; j < count; ++j) {
-    const float e = exp2x(score[j] - m);
-    lanes[j % 16] += e;
-    w[j] = e * load_f32(page_of(j) + 32 * head_dim, 16 + j % 16);
-    w_max = w[j] > w_max ? w[j] : w_max;
-  }
-
-  std::int32_t sums[kHeadDimMax] = {};
-  const float ip = inv(32767.0F, w_max);
-  for (std::uint32_t j = 0; j < count; ++j) {
-    const auto p = static_cast<std::int32_t>(rne(w[j] * ip));
-    const std::byte* pair = page_of(j) + (16 + j % 16 / 2 * 2) * head_dim;
-    for (std::uint32_t d = 0; d < head_dim; ++d) {
-      sums[d] += p * static_cast<std::int8_t>(std::to_integer<std::uint8_t>(pair[2 * d + j % 2]));
-    }
-  }
-  SpanResult span;
-  span.m = m;
-  span.l = tree16(lanes);
-  const float p_scale = scl(32767.0F, w_max);
-  for (std::uint32_t d = 0; d < head_dim; ++d) span.o[d] = static_cast<float>(sums[d]) * p_scale;
-  return span;
-}
-
-void attend(const AttentionTask& task, const QueryRow& row) {
-  const QuantizedQuery query = quantize_query(task, row);
-  const std::uint32_t tokens = row.position + 1;
-  SpanResult total = attend_span(task, query, 0, tokens < kSpanTokens ? tokens : kSpanTokens);
-  for (std::uint32_t begin = kSpanTokens; begin < tokens; begin += kSpanTokens) {
-    const std::uint32_t count = tokens - begin < kSpanTokens ? tokens - begin : kSpanTokens;
-    const SpanResult next = attend_span(task, query, begin, count);
-    const float m = next.m > total.m ? next.m : total.m;
-    const float a = exp2x(total.m - m);
-    const float b = exp2x(next.m - m);
-    total.m = m;
-    total.l = portable::fma(next.l, b, total.l * a);
-    for (std::uint32_t d = 0; d < task.head_dim; ++d) total.o[d] = portable::fma(next.o[d], b, total.o[d] * a);
-  }
-  const float il = 1.0F / total.l;
-  for (std::uint32_t d = 0; d < task.head_dim; ++d) row.out[d] = total.o[d] * il;
-}
-
-void attention(const AttentionTask& task) {
-  for (std::uint32_t i = 0; i < task.count; ++i) attend(task, task.rows[i]);
+void soft_cap_of(const float* x, std::uint32_t n, SoftCap cap, float* y) {
+  for (std::uint32_t i = 0; i < n; ++i) y[i] = cap.limit > 0 ? portable::soft_cap(x[i], cap.slope, cap.limit) : x[i];
 }
 
 MaxLogit max_logit(const float* logits, std::uint32_t n) {
@@ -368,7 +266,8 @@ void exp2_of(const float* x, std::uint32_t n, float* y) {
 
 }  // namespace
 
-const HostKernels kPortableKernels = {"portable", rmsnorm,  rmsnorm_quantize, quantize,  gemm,      silu_mul_rows,
-                                      rope,       hadamard, append_kv,        attention, max_logit, exp2_of};
+const HostKernels kPortableKernels = {
+    "portable", rmsnorm,   rmsnorm_quantize, quantize,      gemm,       gemm_floats, gate_mul_rows, rope,   hadamard,
+    append_kv,  attention, append_kv_halves, attend_halves, join_spans, soft_cap_of, max_logit,     exp2_of};
 
 }  // namespace troupe

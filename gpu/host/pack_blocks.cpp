@@ -42,9 +42,6 @@ class TileRow {
   void put_brain(std::uint32_t block, std::uint16_t bits) const {
     std::memcpy(super_of(block) + 2 * (16 * (block % kLayout.blocks) + at_), &bits, 2);
   }
-  void put_float(std::uint32_t block, std::uint32_t group, float d) const {
-    std::memcpy(super_of(block) + 4 * (16 * (block % kLayout.blocks * kLayout.groups + group) + at_), &d, 4);
-  }
   // sub: which scale of the super-block.
   void put_sub(std::uint32_t block, std::uint32_t sub, int scale, int min = 0) const {
     super_of(block)[64 + 16 * sub + at_] = static_cast<std::byte>(scale);
@@ -191,28 +188,18 @@ bool pack_256(const std::byte* row, std::uint32_t columns, std::byte* tile, std:
   return finite;
 }
 
-// F32, F16, BF16: int8 with one scale for each 16 columns.
-template <DType kType>
+// F32, F16, BF16: the bits as they are.
+template <PackedFormat kFormat, std::size_t kBytes>
 bool pack_floats(const std::byte* row, std::uint32_t columns, std::byte* tile, std::uint32_t at) {
-  const BlockFormat& format = format_of(kType);
-  const TileRow<PackedFormat::kS8> to(tile, at);
   bool finite = true;
-  for (std::uint32_t block = 0; block < columns / 32; ++block, row += std::size_t{32} * format.block_bytes) {
-    float w[32];
-    std::uint8_t codes[32];
-    format.dequantize(row, 32, w);
-    for (std::uint32_t group = 0; group < 2; ++group) {
-      bool usable = true;
-      for (std::uint32_t k = 16 * group; k < 16 * group + 16; ++k) usable = usable && std::isfinite(w[k]);
-      finite = finite && usable;
-      const float m = usable ? portable::max_abs(w + 16 * group, 16) : 0.0F;
-      const float id = portable::inv(127.0F, m);
-      to.put_float(block, group, portable::scl(127.0F, m));
-      for (std::uint32_t k = 16 * group; k < 16 * group + 16; ++k) {
-        codes[k] = static_cast<std::uint8_t>((usable ? static_cast<int>(portable::rne(w[k] * id)) : 0) + 128);
-      }
-    }
-    to.put_codes(block, codes);
+  for (std::uint32_t k = 0; k < columns; ++k, row += kBytes, tile += kBytes * kTileRows) {
+    std::memcpy(tile + kBytes * at, row, kBytes);
+    std::uint32_t bits = 0;  // little-endian: the exponent is in the upper half
+    std::memcpy(&bits, row, kBytes);
+    const std::uint32_t exponent = kFormat == PackedFormat::kF32   ? 0x7F800000U
+                                   : kFormat == PackedFormat::kF16 ? 0x7C00U
+                                                                   : 0x7F80U;
+    finite = finite && (bits & exponent) != exponent;
   }
   return finite;
 }
@@ -248,11 +235,11 @@ PackRow pack_row_of(DType type) {
     case DType::kMxfp4:
       return pack_mxfp4;
     case DType::kF32:
-      return pack_floats<DType::kF32>;
+      return pack_floats<PackedFormat::kF32, 4>;
     case DType::kF16:
-      return pack_floats<DType::kF16>;
+      return pack_floats<PackedFormat::kF16, 2>;
     case DType::kBF16:
-      return pack_floats<DType::kBF16>;
+      return pack_floats<PackedFormat::kBF16, 2>;
   }
   TROUPE_CHECK(false, "a DType that cannot be packed");
   return nullptr;

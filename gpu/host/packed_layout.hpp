@@ -9,13 +9,15 @@
 //   kNibble   256 B: line g in the low, line g + 4 in the high half of the bytes of g (g < 4)
 //   kTable    the same; a code is looked up in a table of 16 values
 //   kFive     kNibble, then 64 B: bit g of each byte is the fifth bit of line g
-//   kSix      kNibble, then 2 x 64 B: bits 2(g % 4) and 2(g % 4) + 1 of the byte in half g / 4 are the upper ones of
-//   line g kTwo      2 x 64 B: as kSix's halves, alone kThree    kTwo, then 64 B: bit g of each byte is the third bit
-//   of line g kByte     512 B: stored + 128
+//   kSix      kNibble, then 2 x 64 B: bits 2(g % 4) and 2(g % 4) + 1 of the byte in half g / 4 are line g's upper two
+//   kTwo      2 x 64 B: as kSix's halves, alone
+//   kThree    kTwo, then 64 B: bit g of each byte is the third bit of line g
+//   kByte     512 B: stored + 128
+//   kHalves   [32 columns][16] f16 or bf16 weights, no scales
+//   kFloats   [32 columns][16] f32 weights, no scales
 // Scales of a super-block, one after the other; [..][16] is by row:
 //   kHalf     f16 d[blocks][16], then f16 m[blocks][16] when there is a minimum
 //   kBrain    bf16 d[blocks][16]
-//   kFloat    f32 d[blocks][groups][16]
 //   kSub      f16 d[16], f16 m[16] (0 without minimum), i8 scale[blocks * groups][16], then i8 min[blocks * groups][16]
 //             when there is one: a group's d is d * scale (exact in f32), its minimum -(m * min)
 // A weight is d * (code - zero) + minimum.
@@ -29,8 +31,8 @@ namespace troupe {
 
 inline constexpr std::uint32_t kTileRows = 16;
 
-enum class Codes : std::uint8_t { kNibble, kTable, kFive, kSix, kTwo, kThree, kByte };
-enum class Scales : std::uint8_t { kHalf, kBrain, kFloat, kSub };
+enum class Codes : std::uint8_t { kNibble, kTable, kFive, kSix, kTwo, kThree, kByte, kHalves, kFloats };
+enum class Scales : std::uint8_t { kHalf, kBrain, kSub, kNone };
 
 enum class PackedFormat : std::uint8_t {
   kQ4_0,
@@ -38,7 +40,6 @@ enum class PackedFormat : std::uint8_t {
   kQ5_0,
   kQ5_1,
   kQ8_0,
-  kS8,  // int8 with a scale for each 16 columns: F32, F16 and BF16, quantised when packed
   kIq4Nl,
   kMxfp4,
   kQ2_K,
@@ -47,8 +48,13 @@ enum class PackedFormat : std::uint8_t {
   kQ5_K,
   kQ6_K,
   kIq4Xs,
+  kF32,  // from here on weights are floats and meet activations that are floats
+  kF16,
+  kBF16,
 };
-inline constexpr std::size_t kPackedFormats = 14;
+inline constexpr std::size_t kPackedFormats = 16;
+inline constexpr std::size_t kCodeFormats = 13;  // before the floats
+constexpr bool has_codes(PackedFormat format) { return static_cast<std::size_t>(format) < kCodeFormats; }
 
 constexpr std::uint32_t code_bytes(Codes codes) {  // of a block
   switch (codes) {
@@ -65,6 +71,10 @@ constexpr std::uint32_t code_bytes(Codes codes) {  // of a block
       return 192;
     case Codes::kByte:
       return 512;
+    case Codes::kHalves:
+      return 1024;
+    case Codes::kFloats:
+      return 2048;
   }
   return 0;
 }
@@ -86,10 +96,10 @@ struct PackedLayout {
         return blocks * 32 * (has_min ? 2 : 1);
       case Scales::kBrain:
         return blocks * 32;
-      case Scales::kFloat:
-        return blocks * groups * 64;
       case Scales::kSub:
         return 64 + blocks * groups * 16 * (has_min ? 2 : 1);
+      case Scales::kNone:
+        break;
     }
     return 0;
   }
@@ -112,8 +122,6 @@ constexpr PackedLayout layout_of(PackedFormat format) {
       return {"q5_1", Codes::kFive, Scales::kHalf, 2, 1, 0, true};
     case PackedFormat::kQ8_0:
       return {"q8_0", Codes::kByte, Scales::kHalf, 2, 1, 128, false};
-    case PackedFormat::kS8:
-      return {"s8", Codes::kByte, Scales::kFloat, 2, 2, 128, false};
     case PackedFormat::kIq4Nl:
       return {"iq4_nl", Codes::kTable, Scales::kHalf, 2, 1, 128, false};
     case PackedFormat::kMxfp4:
@@ -130,6 +138,12 @@ constexpr PackedLayout layout_of(PackedFormat format) {
       return {"q6_k", Codes::kSix, Scales::kSub, 8, 2, 32, false};
     case PackedFormat::kIq4Xs:
       return {"iq4_xs", Codes::kTable, Scales::kSub, 8, 1, 128, false};
+    case PackedFormat::kF32:
+      return {"f32", Codes::kFloats, Scales::kNone, 2, 1, 0, false};
+    case PackedFormat::kF16:
+      return {"f16", Codes::kHalves, Scales::kNone, 2, 1, 0, false};
+    case PackedFormat::kBF16:
+      return {"bf16", Codes::kHalves, Scales::kNone, 2, 1, 0, false};
   }
   return {};
 }
@@ -163,11 +177,13 @@ constexpr PackedFormat packed_format_of(DType type) {
     case DType::kMxfp4:
       return PackedFormat::kMxfp4;
     case DType::kF32:
-    case DType::kF16:
-    case DType::kBF16:
       break;
+    case DType::kF16:
+      return PackedFormat::kF16;
+    case DType::kBF16:
+      return PackedFormat::kBF16;
   }
-  return PackedFormat::kS8;
+  return PackedFormat::kF32;
 }
 
 // The values of a kTable format's 16 codes, + 128.

@@ -1,7 +1,6 @@
 #pragma once
 // A weight matrix repacked for the widest dot-product instruction; packed_layout.hpp says how. Which file type becomes
-// which format: quantised types keep their codes and scales, so nothing is lost; F32, F16, BF16 become kS8, quantised
-// here: m = max|w| of 16 values, d = scl(127, m), q = rne(w * inv(127, m)).
+// which format: quantised types keep their codes and scales, floats their bits; nothing is lost.
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -30,15 +29,27 @@ constexpr std::uint32_t padded_rows(std::uint32_t rows) { return (rows + kTileRo
 // Bytes of a packed matrix of `rows` x `columns`.
 std::uint64_t packed_bytes(DType type, std::uint64_t rows, std::uint64_t columns);
 
-// Packs rows.size() rows of `columns` values. rows[n] points at output row n in the file's own format (any order, so
-// permuted heads, fused q/k/v and interleaved gate/up are an order of pointers); nullptr is a row of zeros.
-// kModelFile when columns is no multiple of 32 (256 for K-quants), when there is no row, or when a scale is not finite:
-// the message says which row.
+// A matrix whose rows are still to be packed; `data` is matrix.data, zeroed.
+struct BlankMatrix {
+  PackedMatrix matrix;
+  std::byte* data = nullptr;
+};
+// kModelFile when `columns` is no multiple of 32 (256 for K-quants) or there is no row.
+Result<BlankMatrix> allocate_matrix(DType type, std::uint32_t columns, std::size_t rows, Arena& arena);
+
+// Packs rows [first, first + rows.size()) of what was allocated for type `as`; several threads may, each tile of 16
+// rows one. rows[n] points at output row first + n in the file's type `from` (any order, so permuted heads, fused q/k/v
+// and interleaved gate/up are an order of pointers); nullptr is a row of zeros. `as` is `from`, or the type floats are
+// quantised to. kModelFile when a scale or a weight is not finite: the message says in which row.
+Status pack_rows(const BlankMatrix& target, DType from, DType as, std::span<const std::byte* const> rows,
+                 std::uint32_t first);
+
+// Both at once, all rows in their own type.
 Result<PackedMatrix> pack_matrix(DType type, std::uint32_t columns, std::span<const std::byte* const> rows,
                                  Arena& arena);
 
-// Row order of a fused gate/up matrix for Epilogue::kSiluMul: 16 gate rows, 16 up rows, and so on; both padded to
-// whole tiles with nullptr. gate.size() == up.size().
+// Row order of a fused gate/up matrix for Epilogue::kSiluMul or kGeluMul: 16 gate rows, 16 up rows, and so on; both
+// padded to whole tiles with nullptr. gate.size() == up.size().
 std::vector<const std::byte*> interleave_gate_up(std::span<const std::byte* const> gate,
                                                  std::span<const std::byte* const> up);
 

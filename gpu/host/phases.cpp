@@ -53,6 +53,15 @@ void rmsnorm_quantize(const Host& host, RowsView x, const float* gain, std::uint
   });
 }
 
+void rmsnorm(const Host& host, RowsView x, const float* gain, std::uint32_t columns, float eps, std::uint32_t tokens,
+             float* out, std::size_t out_stride, const std::uint32_t* order) {
+  const auto kernel = host.kernels.rmsnorm;
+  for_each_token(host, tokens, [=](std::uint32_t token) {
+    const std::size_t row = order == nullptr ? token : order[token];
+    kernel(x.data + row * x.stride, gain, columns, eps, out + token * out_stride);
+  });
+}
+
 void quantize(const Host& host, RowsView x, std::uint32_t columns, std::uint32_t tokens, ActivationBlock* out) {
   const std::size_t tile_blocks = activation_blocks(columns);
   const auto kernel = host.kernels.quantize;
@@ -61,77 +70,28 @@ void quantize(const Host& host, RowsView x, std::uint32_t columns, std::uint32_t
   });
 }
 
-void linear(const Host& host, const PackedMatrix& w, const ActivationBlock* x, std::uint32_t tokens,
+void linear(const Host& host, const PackedMatrix& w, const LinearInput& x, std::uint32_t tokens,
             const GemmOutput& out) {
   if (tokens == 0) return;
   const std::uint32_t piece = piece_of(w.tiles, claims_of(host), 2);
-  const auto kernel = host.kernels.gemm;
-  run_pieces(host.pool, w.tiles, piece,
-             [=](std::uint32_t begin, std::uint32_t end) { kernel(w, begin, end, x, 0, tokens, out); });
-}
-
-AttentionPlan::AttentionPlan(const AttentionShape& shape, std::uint32_t rows_max) : shape_(shape), rows_max_(rows_max) {
-  TROUPE_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0, "heads is a multiple of kv_heads");
-  TROUPE_CHECK(shape.head_dim > 0 && shape.head_dim % 16 == 0 && shape.head_dim <= kHeadDimMax,
-               "head_dim is a multiple of 16 up to 256");
-  TROUPE_CHECK(shape.rope == nullptr || shape.rope->dims() <= shape.head_dim, "no more dims rotate than there are");
-  rows_.reserve(rows_max);
-  items_.reserve(std::size_t{rows_max} * shape.heads);
-}
-
-void AttentionPlan::build(std::span<const SequenceRows> sequences, std::uint32_t threads) {
-  rows_.clear();
-  items_.clear();
-  const std::uint32_t group = shape_.heads / shape_.kv_heads;
-  std::uint32_t rows = 0;
-  for (const SequenceRows& sequence : sequences) {
-    TROUPE_CHECK(sequence.first_row == rows, "sequences follow one another without a gap");
-    TROUPE_CHECK(sequence.rows <= rows_max_ - rows, "more rows than were reserved");
-    TROUPE_CHECK(shape_.rope == nullptr || sequence.position + sequence.rows <= shape_.rope->positions(),
-                 "a position beyond the RoPE table");
-    for (std::uint32_t i = 0; i < sequence.rows; ++i) rows_.push_back({sequence.position + i, sequence.blocks});
-    rows += sequence.rows;
+  if (has_codes(w.format)) {
+    const auto kernel = host.kernels.gemm;
+    const ActivationBlock* const codes = x.codes;
+    run_pieces(host.pool, w.tiles, piece,
+               [=](std::uint32_t begin, std::uint32_t end) { kernel(w, begin, end, codes, 0, tokens, out); });
+    return;
   }
-  // All heads of a group read K and V once when there is enough work without splitting the group.
-  const bool scarce = rows * shape_.kv_heads < 2 * threads;
-  const std::uint32_t heads_per_item = scarce ? 1 : ceil_div(group, ceil_div(group, kQueryRowsMax));
-  for (const SequenceRows& sequence : sequences) add_items(sequence, heads_per_item);
-  // Longest first: a long one claimed last would be waited for. Equal ones stay in order.
-  const auto end_of = [&](const Item& item) { return rows_[item.first_row].position; };
-  if (sequences.size() > 1) {
-    std::sort(items_.begin(), items_.end(), [&](const Item& a, const Item& b) {
-      if (end_of(a) != end_of(b)) return end_of(a) > end_of(b);
-      if (a.first_row != b.first_row) return a.first_row < b.first_row;
-      return a.first_head < b.first_head;
-    });
-  }
-}
-
-void AttentionPlan::add_items(const SequenceRows& sequence, std::uint32_t heads_per_item) {
-  const std::uint32_t group = shape_.heads / shape_.kv_heads;
-  const std::uint32_t tokens_max = std::max(kQueryRowsMax / heads_per_item, 1U);
-  for (std::uint32_t done = 0; done < sequence.rows;) {
-    const std::uint32_t position = sequence.position + done;
-    const std::uint32_t left_in_page = kPageTokens - position % kPageTokens;
-    const std::uint32_t tokens = std::min({tokens_max, left_in_page, sequence.rows - done});
-    for (std::uint32_t kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) {
-      for (std::uint32_t head = 0; head < group; head += heads_per_item) {
-        Item item;
-        item.first_row = sequence.first_row + done;
-        item.tokens = static_cast<std::uint16_t>(tokens);
-        item.kv_head = static_cast<std::uint16_t>(kv_head);
-        item.first_head = static_cast<std::uint16_t>(kv_head * group + head);
-        item.heads = static_cast<std::uint16_t>(std::min(heads_per_item, group - head));
-        items_.push_back(item);
-      }
-    }
-    done += tokens;
-  }
+  const auto kernel = host.kernels.gemm_floats;
+  const RowsView rows = x.rows;
+  run_pieces(host.pool, w.tiles, piece, [=](std::uint32_t begin, std::uint32_t end) {
+    kernel(w, begin, end, rows.data, rows.stride, 0, tokens, out);
+  });
 }
 
 void append_kv(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, float* qkv,
-               std::size_t qkv_stride) {
+               std::size_t qkv_stride, std::span<std::uint8_t> poisoned) {
   const AttentionShape& shape = plan.shape();
+  const auto append = kv.layout.type == KvType::kInt8 ? host.kernels.append_kv : host.kernels.append_kv_halves;
   const std::size_t k_begin = std::size_t{shape.heads} * shape.head_dim;
   const std::size_t v_begin = k_begin + std::size_t{shape.kv_heads} * shape.head_dim;
   for_each_token(host, static_cast<std::uint32_t>(plan.rows().size()), [&](std::uint32_t token) {
@@ -141,8 +101,8 @@ void append_kv(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
       float* const k = qkv + token * qkv_stride + k_begin + std::size_t{head} * shape.head_dim;
       const float* const v = qkv + token * qkv_stride + v_begin + std::size_t{head} * shape.head_dim;
       if (shape.rope != nullptr) host.kernels.rope(k, shape.rope->row(row.position), shape.rope->dims());
-      host.kernels.append_kv(block + kv.layout.page_offset(layer, head), row.position % kPageTokens, k, v,
-                             shape.head_dim);
+      const std::uint32_t slot = row.position % kPageTokens;
+      if (!append(block + kv.layout.page_offset(layer, head), slot, k, v, shape.head_dim)) poisoned[token] = 1;
     }
   });
 }
@@ -151,6 +111,7 @@ void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
                float* out, std::size_t out_stride) {
   const AttentionShape& shape = plan.shape();
   const auto items = static_cast<std::uint32_t>(plan.items().size());
+  const auto kernel = kv.layout.type == KvType::kInt8 ? host.kernels.attention : host.kernels.attend_halves;
   const auto attend = [&](const AttentionPlan::Item& item) {
     QueryRow rows[kQueryRowsMax];
     AttentionTask task;
@@ -171,13 +132,31 @@ void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
     task.pages = kv.data + kv.layout.page_offset(layer, item.kv_head);
     task.block_bytes = kv.layout.block_bytes();
     task.blocks = plan.rows()[item.first_row].blocks;
-    host.kernels.attention(task);
+    task.window = shape.window;
+    task.cap = shape.cap;
+    if (item.span != kAllSpans) {
+      task.span_begin = item.span;
+      task.span_end = item.span + 1;
+      task.partials = plan.partials() + item.partial;
+    }
+    kernel(task);
   };
   if (items == 0) return;
   // Small pieces: items differ in length.
   const std::uint32_t piece = piece_of(items, 4 * claims_of(host), 1);
   run_pieces(host.pool, items, piece, [&](std::uint32_t begin, std::uint32_t end) {
     for (std::uint32_t i = begin; i < end; ++i) attend(plan.items()[i]);
+  });
+  host.pool.run(static_cast<std::uint32_t>(plan.joins().size()), [&](std::uint32_t i, std::uint32_t) {
+    const AttentionPlan::Join& join = plan.joins()[i];
+    const std::uint32_t stride = partial_floats(shape.head_dim);
+    const std::size_t rows = std::size_t{join.item.tokens} * join.item.heads;
+    for (std::size_t r = 0; r < rows; ++r) {
+      const std::size_t row = join.item.first_row + r / join.item.heads;
+      const std::size_t head = join.item.first_head + r % join.item.heads;
+      host.kernels.join_spans(plan.partials() + join.item.partial + r * stride, rows * stride, join.spans,
+                              shape.head_dim, out + row * out_stride + head * shape.head_dim);
+    }
   });
 }
 

@@ -2,6 +2,7 @@
 // The phases of a forward pass, each split over the pool and done when it returns. A layer is:
 //   rmsnorm_quantize, linear (q/k/v), append_kv, attention, quantize, linear (o, kAdd),
 //   rmsnorm_quantize, linear (gate/up, kSiluMul), quantize, linear (down, kAdd)
+// with rmsnorm in place of rmsnorm_quantize and nothing in place of quantize where the weights are floats.
 // How a phase is split changes nothing in its result.
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include "gpu/host/kv_layout.hpp"
 #include "gpu/host/rope_table.hpp"
 #include "gpu/host/thread_pool.hpp"
+#include "tensor/storage.hpp"
 
 namespace troupe {
 
@@ -29,11 +31,18 @@ struct RowsView {
 // Token i of the activations is row i of x, or row order[i] when order is given (the rows that sample, for the head).
 void rmsnorm_quantize(const Host& host, RowsView x, const float* gain, std::uint32_t columns, float eps,
                       std::uint32_t tokens, ActivationBlock* out, const std::uint32_t* order = nullptr);
+void rmsnorm(const Host& host, RowsView x, const float* gain, std::uint32_t columns, float eps, std::uint32_t tokens,
+             float* out, std::size_t out_stride, const std::uint32_t* order = nullptr);
 void quantize(const Host& host, RowsView x, std::uint32_t columns, std::uint32_t tokens, ActivationBlock* out);
 
+// What a matrix is multiplied with: codes for formats that have codes, rows for floats.
+struct LinearInput {
+  const ActivationBlock* codes = nullptr;
+  RowsView rows;
+};
+
 // y = w x for all rows of w and all tokens, with its epilogue.
-void linear(const Host& host, const PackedMatrix& w, const ActivationBlock* x, std::uint32_t tokens,
-            const GemmOutput& out);
+void linear(const Host& host, const PackedMatrix& w, const LinearInput& x, std::uint32_t tokens, const GemmOutput& out);
 
 struct AttentionShape {
   std::uint32_t heads = 0;  // a multiple of kv_heads
@@ -41,6 +50,8 @@ struct AttentionShape {
   std::uint32_t head_dim = 0;       // multiple of 16, <= 256
   float score_scale = 0.0F;         // score_scale(head_dim)
   const RopeTable* rope = nullptr;  // nullptr: none
+  std::uint32_t window = 0;         // positions a token sees, its own included; 0: all
+  SoftCap cap;                      // of scores
 };
 
 // Consecutive rows of the step that belong to one sequence.
@@ -51,35 +62,61 @@ struct SequenceRows {
   const std::uint32_t* blocks = nullptr;  // block table up to the last row's position; must outlive the plan's use
 };
 
-// What rows attend to, worked out once a step and used by every layer. reserve() at load time, so that build()
-// allocates nothing.
+// What rows attend to, worked out once a step and used by every layer. Everything is allocated by make(): for steps of
+// up to `rows_max` rows at positions below `positions`.
 class AttentionPlan {
  public:
-  AttentionPlan(const AttentionShape& shape, std::uint32_t rows_max);
-  void build(std::span<const SequenceRows> sequences, std::uint32_t threads);
+  static Result<AttentionPlan> make(const AttentionShape& shape, std::uint32_t rows_max, std::uint32_t positions,
+                                    std::uint32_t threads);
+  // Of what make() allocates for the shares of spans.
+  static std::uint64_t partial_bytes(const AttentionShape& shape, std::uint32_t positions, std::uint32_t threads);
+  void build(std::span<const SequenceRows> sequences);
 
   struct Row {
     std::uint32_t position = 0;
     const std::uint32_t* blocks = nullptr;
   };
-  // `heads` heads from first_head on (all of one kv head) for `tokens` rows from first_row on (all in one page).
+  // `heads` heads from first_head on (all of one kv head) for `tokens` rows from first_row on (all in one page, with
+  // first visible positions in one span), over all spans they see or over one of them.
   struct Item {
     std::uint32_t first_row = 0;
     std::uint16_t tokens = 0;
     std::uint16_t kv_head = 0;
     std::uint16_t first_head = 0;
     std::uint16_t heads = 0;
+    std::uint32_t span = kAllSpans;
+    std::size_t partial = 0;  // with a span: where its rows' shares begin in partials()
+  };
+  // An item that was split: the shares of its spans [span_begin, span_end) lie one after the other from
+  // item.partial on.
+  struct Join {
+    Item item;
+    std::uint32_t spans = 0;
   };
   std::span<const Row> rows() const { return rows_; }
   std::span<const Item> items() const { return items_; }
+  std::span<const Join> joins() const { return joins_; }
+  float* partials() const { return partials_.as<float>(); }
   const AttentionShape& shape() const { return shape_; }
 
  private:
+  AttentionPlan(const AttentionShape& shape, std::uint32_t rows_max, std::uint32_t threads, Storage partials);
+  std::uint32_t heads_of_item(std::span<const SequenceRows> sequences) const;
   void add_items(const SequenceRows& sequence, std::uint32_t heads_per_item);
+  void split_long_items();
+  bool split(const Item& item);
+  std::uint32_t span_begin_of(const Item& item) const;
+  std::uint32_t span_end_of(const Item& item) const;
+  std::uint64_t cost_of(const Item& item) const;
+
   AttentionShape shape_;
   std::uint32_t rows_max_;
+  std::uint32_t threads_;
   std::vector<Row> rows_;
   std::vector<Item> items_;
+  std::vector<Join> joins_;
+  Storage partials_;
+  std::size_t partials_used_ = 0;  // floats
 };
 
 struct KvPool {
@@ -88,9 +125,10 @@ struct KvPool {
 };
 
 // qkv rows: [heads * head_dim | kv_heads * head_dim | kv_heads * head_dim]. append_kv rotates K in place and stores K
-// and V of all rows; attention must come after it and writes out rows [heads * head_dim].
+// and V of all rows, and sets poisoned[row] to 1 where they are not finite; attention must come after it and writes out
+// rows [heads * head_dim].
 void append_kv(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, float* qkv,
-               std::size_t qkv_stride);
+               std::size_t qkv_stride, std::span<std::uint8_t> poisoned);
 void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, RowsView qkv,
                float* out, std::size_t out_stride);
 

@@ -71,9 +71,21 @@ inline float exp2x(float x) {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + (exponent << 23));  // p * 2^n, exact
 }
 
-inline float silu_mul(float gate, float up) {
-  const float e = exp2x(std::fmin(gate * -0x1.715476p+0F, 100.0F));
+// Rule 6.
+inline float gate_mul(float gate, float exponent, float up) {
+  const float e = exp2x(std::fmin(exponent, 100.0F));
   return (gate / (1.0F + e)) * up;
+}
+inline float silu_mul(float gate, float up) { return gate_mul(gate, gate * -0x1.715476p+0F, up); }
+inline float gelu_mul(float gate, float up) {
+  const float cubed = gate * fma(gate * gate, 0x1.6e4e26p-5F, 1.0F);
+  return gate_mul(gate, cubed * -0x1.26aec2p+1F, up);
+}
+
+// Rule 13.
+inline float soft_cap(float x, float slope, float limit) {
+  const float e = exp2x(std::fmin(x * slope, 100.0F));
+  return limit * ((e - 1.0F) / (e + 1.0F));
 }
 
 }  // namespace troupe::portable

@@ -12,6 +12,8 @@
 namespace troupe {
 namespace {
 
+constexpr double kLog2E = 1.4426950408889634;
+
 struct Candidate {
   const HostKernels& kernels;
   bool available;
@@ -60,9 +62,19 @@ Result<const HostKernels*> select_kernels_from_environment() {
   return select_kernels(forced == nullptr ? "" : forced);
 }
 
-float score_scale(std::uint32_t head_dim, double model_scale) {
+float score_scale(std::uint32_t head_dim, double model_scale, KvType type) {
   const double scale = model_scale > 0.0 ? model_scale : 1.0 / std::sqrt(static_cast<double>(head_dim));
-  return static_cast<float>(scale * 1.4426950408889634 / hadamard_block(head_dim));
+  return static_cast<float>(scale * kLog2E / (type == KvType::kInt8 ? hadamard_block(head_dim) : 1));
+}
+
+SoftCap score_cap(double cap) {
+  if (cap == 0.0) return {};
+  return {static_cast<float>(2.0 / cap), static_cast<float>(cap * kLog2E)};
+}
+
+SoftCap logit_cap(double cap) {
+  if (cap == 0.0) return {};
+  return {static_cast<float>(2.0 * kLog2E / cap), static_cast<float>(cap)};
 }
 
 }  // namespace troupe

@@ -1,6 +1,7 @@
 #pragma once
 // A model as the host's kernels read it: weights repacked once, immutable, shared by every runner. Independent of the
 // file it came from, which may go away.
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include "gpu/host/thread_pool.hpp"
 #include "model/architectures/model_description.hpp"
 #include "model/host_engine/content_hash.hpp"
+#include "model/host_engine/host_formats.hpp"
 #include "runtime/request.hpp"
 #include "tensor/storage.hpp"
 
@@ -28,6 +30,12 @@ struct FusedLinear {
     std::uint32_t first_column = 0;
   };
   std::vector<Part> parts;
+
+  bool takes_codes() const { return std::any_of(parts.begin(), parts.end(), is_of_codes); }
+  bool takes_floats() const { return !std::all_of(parts.begin(), parts.end(), is_of_codes); }
+
+ private:
+  static bool is_of_codes(const Part& part) { return has_codes(part.matrix.format); }
 };
 
 struct HostLayer {
@@ -35,7 +43,7 @@ struct HostLayer {
   FusedLinear qkv;  // q heads, k heads, v heads
   PackedMatrix o;
   std::vector<float> ffn_norm;
-  FusedLinear gate_up;  // one part: gate and up interleaved for Epilogue::kSiluMul; two: gate, up
+  FusedLinear gate_up;  // one part: gate and up interleaved, one epilogue for both; two: gate, up
   PackedMatrix down;
 };
 
@@ -59,8 +67,11 @@ struct HostModel {
   std::uint64_t weights_bytes = 0;
   std::array<PackedShare, kPackedFormats> packed;  // by PackedFormat
   std::string numerics_class;                      // the same on every instruction set
-  std::vector<Arena> arenas;                       // own what the packed matrices point at, one a loading thread
+  Arena arena;                                     // owns what the packed matrices point at
 
+  bool has_floats() const {
+    return packed[kCodeFormats].matrices + packed[kCodeFormats + 1].matrices + packed[kCodeFormats + 2].matrices > 0;
+  }
   const std::byte* embedding(TokenId token) const {
     return embeddings.data() + static_cast<std::size_t>(token) * embedding_row_bytes;
   }
@@ -69,13 +80,14 @@ struct HostModel {
 // Called on the loading thread with the part of the bytes that is done, 0 to 1.
 using LoadProgress = std::function<void(double fraction)>;
 
-// Packs on all threads of `pool`. `context` is the number of positions to serve, at most the model's own.
-// `forget` is told of tensors that are packed. `header` is everything of the file before the tensor data: it is part of
-// the numerics class.
+// Packs on all threads of `pool`; each thread is the first to touch what it packs. `context` is the number of positions
+// to serve, at most the model's own. `forget` is told of tensors that are packed. `header` is everything of the file
+// before the tensor data: it is part of the numerics class.
 Result<std::shared_ptr<const HostModel>> make_host_model(const ModelDescription& description,
                                                          const TensorTable& tensors,
                                                          std::span<const std::uint8_t> header, std::uint32_t context,
-                                                         ThreadPool& pool, const LoadProgress& progress = {},
+                                                         const HostFormats& formats, ThreadPool& pool,
+                                                         const LoadProgress& progress = {},
                                                          const ForgetBytes& forget = {});
 
 }  // namespace troupe

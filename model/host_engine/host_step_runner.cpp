@@ -27,14 +27,16 @@ std::span<const T> slice_of(const std::vector<T>& values, const Slice& slice) {
 }
 
 AttentionShape attention_shape(const HostModel& model) {
-  return {model.hyper.num_attention_heads, model.hyper.num_key_value_heads, model.hyper.head_dim, model.score_scale,
-          &model.rope};
+  AttentionShape shape = attention_shape(model.hyper);
+  shape.score_scale = model.score_scale;
+  shape.rope = &model.rope;
+  return shape;
 }
 
 WorkspaceShape workspace_shape(const HostModel& model) {
   bool separate = std::any_of(model.layers.begin(), model.layers.end(),
                               [](const HostLayer& layer) { return layer.gate_up.parts.size() > 1; });
-  return WorkspaceShape::of(model.hyper, separate);
+  return WorkspaceShape::of(model.hyper, separate, model.has_floats());
 }
 
 }  // namespace
@@ -46,18 +48,22 @@ Result<std::unique_ptr<HostStepRunner>> HostStepRunner::make(std::shared_ptr<con
   if (!workspace) return workspace.error();
   auto kv = Storage::allocate(model->kv_layout.block_bytes() * kv_blocks);
   if (!kv) return kv.error();
-  return std::unique_ptr<HostStepRunner>(
-      new HostStepRunner(std::move(model), kernels, limits, kv_blocks, std::move(*workspace), std::move(*kv)));
+  auto plan =
+      AttentionPlan::make(attention_shape(*model), limits.tokens_max, model->hyper.context_length, limits.threads);
+  if (!plan) return plan.error();
+  return std::unique_ptr<HostStepRunner>(new HostStepRunner(std::move(model), kernels, limits, kv_blocks,
+                                                            std::move(*workspace), std::move(*kv), std::move(*plan)));
 }
 
 HostStepRunner::HostStepRunner(std::shared_ptr<const HostModel> model, const HostKernels& kernels,
-                               const HostLimits& limits, std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv)
+                               const HostLimits& limits, std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv,
+                               AttentionPlan plan)
     : model_(std::move(model)),
       kernels_(kernels),
       pool_(limits.threads),
       workspace_(std::move(workspace)),
       kv_storage_(std::move(kv)),
-      attention_plan_(attention_shape(*model_), limits.tokens_max),
+      attention_plan_(std::move(plan)),
       result_(StepResult{}) {
   info_.device = std::string("host ") + kernels.name;
   info_.numerics_class = model_->numerics_class;
@@ -149,7 +155,7 @@ void HostStepRunner::compute(const StepPlan& plan) {
   Host host{pool_, kernels_};
   Forward forward{host, *model_, workspace_, KvPool{model_->kv_layout, kv_storage_.data()}};
   embed(forward, tokens_);
-  attention_plan_.build(sequences_, pool_.threads());
+  attention_plan_.build(sequences_);
   run_layers(forward, attention_plan_, poisoned_);
   for (std::size_t begin = 0; begin < head_rows_.size(); begin += workspace_.head_rows) {
     std::size_t count = std::min<std::size_t>(workspace_.head_rows, head_rows_.size() - begin);

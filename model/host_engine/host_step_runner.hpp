@@ -32,7 +32,7 @@ class HostStepRunner : public StepRunner {
 
  private:
   HostStepRunner(std::shared_ptr<const HostModel> model, const HostKernels& kernels, const HostLimits& limits,
-                 std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv);
+                 std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv, AttentionPlan plan);
 
   void gather(const StepPlan& plan);
   void compute(const StepPlan& plan);

@@ -1,6 +1,7 @@
 #include "model/host_engine/memory_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string>
 
 #include "gpu/host/kv_layout.hpp"
@@ -11,21 +12,33 @@
 namespace troupe {
 namespace {
 
-std::uint64_t packed_bytes(const GgufTensor& tensor) {
-  return packed_bytes(tensor.type, tensor.shape[1], tensor.shape[0]);
+std::array<const GgufTensor*, 7> matrices_of(const LayerTensors& t) {
+  return {t.attn_q, t.attn_k, t.attn_v, t.attn_output, t.ffn_gate, t.ffn_up, t.ffn_down};
 }
 
-std::uint64_t weights_bytes(const ModelDescription& model, std::uint32_t context) {
-  std::uint64_t bytes = model.token_embd->byte_count + packed_bytes(*model.output);
+std::uint64_t weights_bytes(const ModelDescription& model, std::uint32_t context, const HostFormats& formats) {
+  auto packed = [&](const GgufTensor& tensor, bool is_head) {
+    return packed_bytes(formats.weights_for(tensor.type, is_head), tensor.shape[1], tensor.shape[0]);
+  };
+  std::uint64_t bytes = model.token_embd->byte_count + packed(*model.output, true);
   for (const LayerTensors& t : model.layers)
-    for (const GgufTensor* tensor : {t.attn_q, t.attn_k, t.attn_v, t.attn_output, t.ffn_gate, t.ffn_up, t.ffn_down})
-      bytes += packed_bytes(*tensor);
+    for (const GgufTensor* tensor : matrices_of(t)) bytes += packed(*tensor, false);
   std::uint64_t norm_bytes = (2 * model.layers.size() + 1) * model.hyper.hidden_size * sizeof(float);
   std::uint64_t rope_bytes = std::uint64_t{context} * model.hyper.head_dim * sizeof(float);
   return bytes + norm_bytes + rope_bytes;
 }
 
 std::string mib(std::uint64_t bytes) { return std::to_string((bytes + (1U << 20) - 1) >> 20) + " MiB"; }
+
+WorkspaceShape workspace_shape(const ModelDescription& model, const HostFormats& formats) {
+  bool separate_up = false, floats = is_float(formats.weights_for(model.output->type, true));
+  for (const LayerTensors& t : model.layers) {
+    separate_up = separate_up || t.ffn_gate->type != t.ffn_up->type;
+    for (const GgufTensor* tensor : matrices_of(t))
+      floats = floats || is_float(formats.weights_for(tensor->type, false));
+  }
+  return WorkspaceShape::of(model.hyper, separate_up, floats);
+}
 
 Error does_not_fit(const MemoryPlan& plan, std::uint64_t available, const std::string& would_fit) {
   return Error{ErrorCode::kConfiguration,
@@ -62,12 +75,12 @@ Result<MemoryPlan> plan_memory(const ModelDescription& model, const HostLimits& 
   MemoryPlan plan;
   plan.context =
       limits.context == 0 ? model.hyper.context_length : std::min(limits.context, model.hyper.context_length);
-  plan.weights_bytes = weights_bytes(model, plan.context);
-  bool separate = std::any_of(model.layers.begin(), model.layers.end(),
-                              [](const LayerTensors& t) { return t.ffn_gate->type != t.ffn_up->type; });
-  plan.workspace_bytes = StepWorkspace::bytes(WorkspaceShape::of(model.hyper, separate), limits);
-  plan.kv_block_bytes =
-      KvLayout{model.hyper.num_hidden_layers, model.hyper.num_key_value_heads, model.hyper.head_dim}.block_bytes();
+  plan.weights_bytes = weights_bytes(model, plan.context, limits.formats);
+  plan.kv_type = limits.formats.kv_for(model.layers.front().attn_k->type);
+  KvLayout layout{model.hyper.num_hidden_layers, model.hyper.num_key_value_heads, model.hyper.head_dim, plan.kv_type};
+  plan.kv_block_bytes = layout.block_bytes();
+  plan.workspace_bytes = StepWorkspace::bytes(workspace_shape(model, limits.formats), limits) +
+                         AttentionPlan::partial_bytes(attention_shape(model.hyper), plan.context, limits.threads);
   if (budget.kv_bytes > 0) return with_asked_kv(plan, budget);
 
   plan.kv_blocks = kKvBlocksMin;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "model/architectures/model_description.hpp"
+#include "model/host_engine/host_formats.hpp"
 
 namespace troupe {
 
@@ -14,6 +15,7 @@ struct HostLimits {
   std::uint32_t tokens_max = 512;  // new positions of one step, >= rows_max
   std::uint32_t context = 0;       // positions of one sequence; 0: the model's own
   std::uint32_t steps_in_flight = 1;
+  HostFormats formats;
 };
 
 struct MemoryBudget {
@@ -28,6 +30,7 @@ struct MemoryPlan {
   std::uint64_t workspace_bytes = 0;  // of one runner
   std::uint64_t kv_block_bytes = 0;   // kBlockSize tokens in all layers
   std::uint32_t kv_blocks = 0;
+  KvType kv_type = KvType::kInt8;
   std::uint32_t context = 0;  // in effect
 
   std::uint64_t kv_bytes() const { return kv_block_bytes * kv_blocks; }

@@ -9,7 +9,12 @@ namespace troupe {
 namespace {
 
 // What this engine does with a model; a change of any of it is a new class.
-constexpr const char* kFormats = "kv=int8/token+hadamard;activations=int8/32;sampler=1;";
+std::string text_of(WeightsAs weights, KvType kv) {
+  std::string text = kv == KvType::kInt8 ? "kv=int8/token+hadamard;" : "kv=f16;";
+  if (weights == WeightsAs::kInt8) text += "floats=q8_0;";
+  if (weights == WeightsAs::kInt4) text += "floats=q4_1, head q8_0;";
+  return text + "activations=int8/32, f32 for floats;sampler=1;";
+}
 
 std::string text_of(const HyperParameters& p) {
   // Floating point as bits: decimal text would round.
@@ -24,14 +29,14 @@ std::string text_of(const HyperParameters& p) {
 }  // namespace
 
 std::string numerics_class(std::span<const std::uint8_t> header, std::uint64_t content_hash,
-                           const HyperParameters& hyper) {
+                           const HyperParameters& hyper, WeightsAs weights, KvType kv) {
   constexpr std::size_t kShownBytes = 8;
   Digest digest = Sha256()
                       .add(std::string_view(kNumericsVersion))
                       .add(std::string_view(";"))
                       .add(header)
                       .add(std::string_view(std::to_string(content_hash) + ";"))
-                      .add(std::string_view(kFormats))
+                      .add(std::string_view(text_of(weights, kv)))
                       .add(std::string_view(text_of(hyper)))
                       .finish();
   return std::string(kNumericsVersion) + "-" + to_hex(std::span(digest).first(kShownBytes));

@@ -5,13 +5,14 @@
 #include <string>
 
 #include "model/architectures/hyper_parameters.hpp"
+#include "model/host_engine/host_formats.hpp"
 
 namespace troupe {
 
 // "TX1-" and 16 hex digits of a SHA-256 over: numerics version, header of the file, hash of its tensor data, the
-// parameters in effect, formats of K/V and activations, sampler version. Neither instruction set, threads, batch limits
-// nor the context length in use are part of it: they change no bit.
+// parameters in effect, formats of weights, K/V and activations, sampler version. Neither instruction set, threads,
+// batch limits nor the context length in use are part of it: they change no bit.
 std::string numerics_class(std::span<const std::uint8_t> header, std::uint64_t content_hash,
-                           const HyperParameters& hyper);
+                           const HyperParameters& hyper, WeightsAs weights, KvType kv);
 
 }  // namespace troupe

@@ -10,8 +10,8 @@ namespace troupe {
 namespace {
 
 struct Sizes {
-  std::uint64_t x, qkv, attention, gate, up, logits, activations;
-  std::uint64_t sum() const { return x + qkv + attention + gate + up + logits + activations; }
+  std::uint64_t x, qkv, attention, gate, up, normed, logits, activations;
+  std::uint64_t sum() const { return x + qkv + attention + gate + up + normed + logits + activations; }
 };
 
 Sizes sizes_of(const WorkspaceShape& shape, const HostLimits& limits) {
@@ -25,19 +25,29 @@ Sizes sizes_of(const WorkspaceShape& shape, const HostLimits& limits) {
           floats(tokens, shape.attention),
           floats(tokens, shape.intermediate),
           floats(tokens, shape.separate_up),
+          floats(tokens, shape.normed),
           floats(std::min(limits.rows_max, kHeadRowsMax), shape.vocab),
           activation_bytes(limits.tokens_max, static_cast<std::uint32_t>(widest))};
 }
 
 }  // namespace
 
-WorkspaceShape WorkspaceShape::of(const HyperParameters& p, bool separate_gate_up) {
+AttentionShape attention_shape(const HyperParameters& hyper) {
+  AttentionShape shape;
+  shape.heads = hyper.num_attention_heads;
+  shape.kv_heads = hyper.num_key_value_heads;
+  shape.head_dim = hyper.head_dim;
+  return shape;
+}
+
+WorkspaceShape WorkspaceShape::of(const HyperParameters& p, bool separate_gate_up, bool has_floats) {
   WorkspaceShape shape;
   shape.hidden = p.hidden_size;
   shape.attention = std::size_t{p.num_attention_heads} * p.head_dim;
   shape.qkv = shape.attention + std::size_t{2} * p.num_key_value_heads * p.head_dim;
   shape.intermediate = p.intermediate_size;
   shape.separate_up = separate_gate_up ? p.intermediate_size : 0;
+  shape.normed = has_floats ? p.hidden_size : 0;
   shape.vocab = padded_rows(p.vocab_size);
   shape.vocab_size = p.vocab_size;
   return shape;
@@ -66,6 +76,7 @@ Result<StepWorkspace> StepWorkspace::make(const WorkspaceShape& shape, const Hos
   workspace.attention = reinterpret_cast<float*>(take(sizes.attention));
   workspace.gate = reinterpret_cast<float*>(take(sizes.gate));
   workspace.up = reinterpret_cast<float*>(take(sizes.up));
+  workspace.normed = reinterpret_cast<float*>(take(sizes.normed));
   workspace.logits = reinterpret_cast<float*>(take(sizes.logits));
   workspace.activations = reinterpret_cast<ActivationBlock*>(take(sizes.activations));
   workspace.storage_ = std::move(*storage);

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "gpu/host/activation.hpp"
+#include "gpu/host/phases.hpp"
 #include "model/architectures/model_description.hpp"
 #include "model/host_engine/memory_plan.hpp"
 #include "tensor/storage.hpp"
@@ -17,11 +17,15 @@ struct WorkspaceShape {
   std::size_t attention = 0;  // heads * head_dim
   std::size_t intermediate = 0;
   std::size_t separate_up = 0;  // intermediate when a layer's gate and up have different types, else 0
+  std::size_t normed = 0;       // hidden when some weights are floats, else 0
   std::size_t vocab = 0;        // padded to 16
   std::size_t vocab_size = 0;
 
-  static WorkspaceShape of(const HyperParameters& hyper, bool separate_gate_up);
+  static WorkspaceShape of(const HyperParameters& hyper, bool separate_gate_up, bool has_floats);
 };
+
+// Of the attention of all layers, but for the rotary table and the scale.
+AttentionShape attention_shape(const HyperParameters& hyper);
 
 class StepWorkspace {
  public:
@@ -36,6 +40,7 @@ class StepWorkspace {
   float* attention = nullptr;              // [tokens_max][attention]
   float* gate = nullptr;                   // [tokens_max][intermediate], later gate * up
   float* up = nullptr;                     // [tokens_max][separate_up]
+  float* normed = nullptr;                 // [tokens_max][normed], for weights that are floats
   float* logits = nullptr;                 // [head_rows][vocab]
   ActivationBlock* activations = nullptr;  // for the widest input of a linear layer
 

@@ -1,4 +1,4 @@
-// The int8 cache and attention over it: optimised against portable by memcmp, portable against softmax in double.
+// The caches and attention over them: optimised against portable by memcmp, portable against softmax in double.
 #include <algorithm>
 #include <catch2/catch.hpp>
 
@@ -12,13 +12,17 @@ using namespace test;
 // K/V of one head for `tokens` tokens in scattered blocks of a pool with room for one layer and one head.
 struct Cache {
   Cache(const HostKernels& kernels, std::uint32_t dim, std::uint32_t token_count, const Aligned<float>& k,
-        const Aligned<float>& v)
-      : layout{1, 1, dim}, tokens(token_count), pool(pages() * layout.block_bytes()) {
+        const Aligned<float>& v, KvType type = KvType::kInt8)
+      : layout{1, 1, dim, type}, tokens(token_count), pool(pages() * layout.block_bytes()) {
     for (std::uint32_t i = 0; i < pages(); ++i) blocks.push_back((i * 11 + 3) % pages());
+    const auto append = type == KvType::kInt8 ? kernels.append_kv : kernels.append_kv_halves;
     for (std::uint32_t token = 0; token < tokens; ++token) {
-      kernels.append_kv(pool.data() + blocks[token / 16] * layout.block_bytes(), token % 16, k.data() + token * dim,
-                        v.data() + token * dim, dim);
+      finite.push_back(append(pool.data() + blocks[token / 16] * layout.block_bytes(), token % 16,
+                              k.data() + token * dim, v.data() + token * dim, dim));
     }
+  }
+  void attend(const HostKernels& kernels, const AttentionTask& of) const {
+    (layout.type == KvType::kInt8 ? kernels.attention : kernels.attend_halves)(of);
   }
   std::uint32_t pages() const { return ((tokens + 15) / 16) | 1U; }  // not a multiple of 11 in these tests
 
@@ -28,7 +32,7 @@ struct Cache {
     result.count = count;
     result.head_dim = layout.head_dim;
     result.rope_dims = rope_dims;
-    result.score_scale = score_scale(layout.head_dim);
+    result.score_scale = score_scale(layout.head_dim, 0.0, layout.type);
     result.pages = pool.data();
     result.block_bytes = layout.block_bytes();
     result.blocks = blocks.data();
@@ -39,7 +43,9 @@ struct Cache {
   std::uint32_t tokens;
   Aligned<std::byte> pool;
   std::vector<std::uint32_t> blocks;
+  std::vector<bool> finite;
 };
+constexpr KvType kTypes[] = {KvType::kInt8, KvType::kF16};
 
 struct Heads {
   Heads(std::uint32_t dim, std::uint32_t tokens, Kind kind, Random& random)
@@ -62,22 +68,62 @@ TEST_CASE("cache pages are the same bytes on every instruction set") {
       for (const Kind kind : kKinds) {
         CAPTURE(kernels->name, dim, static_cast<int>(kind));
         const Heads heads(dim, 33, kind, random);
-        const Cache expected(kPortableKernels, dim, 33, heads.k, heads.v);
-        const Cache actual(*kernels, dim, 33, heads.k, heads.v);
-        CHECK(same_bits(expected.pool, actual.pool));
+        for (const KvType type : kTypes) {
+          const Cache expected(kPortableKernels, dim, 33, heads.k, heads.v, type);
+          const Cache actual(*kernels, dim, 33, heads.k, heads.v, type);
+          CHECK(same_bits(expected.pool, actual.pool));
+          CHECK(actual.finite == std::vector<bool>(33, true));
+        }
       }
     }
   }
 }
 
-TEST_CASE("attention is the same bits on every instruction set") {
+TEST_CASE("K or V that is not finite leaves no NaN in a page, and is told") {
+  auto tables = optimised_kernels();
+  tables.push_back(&kPortableKernels);
+  for (const HostKernels* kernels : tables) {
+    for (const KvType type : kTypes) {
+      for (const float bad : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
+        for (const bool in_k : {true, false}) {
+          CAPTURE(kernels->name, static_cast<int>(type), bad, in_k);
+          Random random(27);
+          const Heads heads(32, 3, Kind::kOrdinary, random);
+          (in_k ? heads.k : heads.v)[32 + 5] = bad;
+          const Cache cache(*kernels, 32, 3, heads.k, heads.v, type);
+          CHECK(cache.finite == std::vector<bool>{true, false, true});
+          const Aligned<float> out(32);
+          const QueryRow row{heads.q.data(), nullptr, out.data(), 2};
+          cache.attend(*kernels, cache.task(&row, 1, 0));
+          for (std::uint32_t d = 0; d < 32; ++d) CHECK(std::isfinite(out[d]));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("f16 pages hold the largest half where a value is beyond it") {
+  Random random(28);
+  const Heads heads(16, 1, Kind::kOrdinary, random);
+  heads.k[3] = 1e6F;
+  heads.v[4] = -7e4F;
+  const Cache cache(kPortableKernels, 16, 1, heads.k, heads.v, KvType::kF16);
+  std::uint16_t k = 0, v = 0;
+  std::memcpy(&k, cache.pool.data() + 2 * 16 * 3, 2);
+  std::memcpy(&v, cache.pool.data() + 2 * (16 * 16 + 4), 2);
+  CHECK(k == 0x7BFF);
+  CHECK(v == 0xFBFF);
+}
+
+TEST_CASE("attention is the same bits on every instruction set, with windows, caps and spans alone") {
   Random random(22);
   for (const HostKernels* kernels : optimised_kernels()) {
     for (const std::uint32_t dim : {16U, 48U, 64U, 80U, 128U, 256U}) {
       for (const std::uint32_t tokens : {1U, 2U, 15U, 16U, 17U, 40U, 255U, 256U, 257U, 300U, 530U}) {
         const Kind kind = kKinds[random.below(std::size(kKinds))];
+        const KvType type = kTypes[random.below(2)];
         const Heads heads(dim, tokens, kind, random);
-        const Cache cache(kPortableKernels, dim, tokens, heads.k, heads.v);
+        const Cache cache(kPortableKernels, dim, tokens, heads.k, heads.v, type);
         const std::uint32_t count = 1 + random.below(kQueryRowsMax);
         const Aligned<float> expected(8 * dim), actual(8 * dim);
         QueryRow a[8], b[8];
@@ -89,10 +135,31 @@ TEST_CASE("attention is the same bits on every instruction set") {
           b[r] = a[r];
           b[r].out = actual.data() + r * dim;
         }
-        CAPTURE(kernels->name, dim, tokens, count, static_cast<int>(kind));
-        kPortableKernels.attention(cache.task(a, count, dim));
-        kernels->attention(cache.task(b, count, dim));
+        const std::uint32_t windows[] = {0, 1, 5, 16, 100, 256, 270};
+        const std::uint32_t window = windows[random.below(7)];
+        if (first_visible(page_begin, window) / 256 != first_visible(tokens - 1, window) / 256) continue;
+        AttentionTask of_a = cache.task(a, count, dim), of_b = cache.task(b, count, dim);
+        of_a.window = of_b.window = window;
+        if (random.below(2) == 0) of_a.cap = of_b.cap = score_cap(20.0);
+        CAPTURE(kernels->name, dim, tokens, count, static_cast<int>(kind), static_cast<int>(type), window);
+        cache.attend(kPortableKernels, of_a);
+        cache.attend(*kernels, of_b);
         CHECK(same_bits(expected, actual));
+
+        // Each span alone, joined.
+        const std::uint32_t begin = first_visible(page_begin, window) / 256, spans = (tokens - 1) / 256 - begin + 1;
+        const std::size_t stride = std::size_t{count} * partial_floats(dim);
+        const Aligned<float> partials(spans * stride), joined(8 * dim);
+        for (std::uint32_t span = begin; span < begin + spans; ++span) {
+          of_b.span_begin = span;
+          of_b.span_end = span + 1;
+          of_b.partials = partials.data() + (span - begin) * stride;
+          cache.attend(*kernels, of_b);
+        }
+        for (std::uint32_t r = 0; r < count; ++r) {
+          kernels->join_spans(partials.data() + r * partial_floats(dim), stride, spans, dim, joined.data() + r * dim);
+        }
+        CHECK(same_bits(expected, joined));
       }
     }
   }
@@ -141,35 +208,59 @@ TEST_CASE("tokens after a query's position do not change its result, whatever th
   }
 }
 
-TEST_CASE("attention is softmax over the dot products, to the steps of its int8 values") {
-  Random random(25);
-  for (const std::uint32_t dim : {64U, 48U, 128U}) {
-    for (const std::uint32_t tokens : {1U, 30U, 300U}) {
-      CAPTURE(dim, tokens);
-      const Heads heads(dim, tokens, Kind::kOrdinary, random);
-      const Cache cache(kPortableKernels, dim, tokens, heads.k, heads.v);
-      const Aligned<float> out(dim);
-      const QueryRow row{heads.q.data(), nullptr, out.data(), tokens - 1};
-      kPortableKernels.attention(cache.task(&row, 1, 0));
+namespace {
 
-      std::vector<double> weight(tokens), exact(dim);
-      double max = -1e300, sum = 0;
-      for (std::uint32_t j = 0; j < tokens; ++j) {
-        for (std::uint32_t d = 0; d < dim; ++d) weight[j] += static_cast<double>(heads.q[d]) * heads.k[j * dim + d];
-        weight[j] /= std::sqrt(static_cast<double>(dim));
-        max = std::max(max, weight[j]);
+// Softmax over the visible dot products in double.
+std::vector<double> exact_attention(const Heads& heads, std::uint32_t dim, std::uint32_t tokens, std::uint32_t window,
+                                    double cap) {
+  std::vector<double> weight(tokens), exact(dim);
+  const std::uint32_t begin = window == 0 || tokens < window ? 0 : tokens - window;
+  double max = -1e300, sum = 0;
+  for (std::uint32_t j = begin; j < tokens; ++j) {
+    for (std::uint32_t d = 0; d < dim; ++d) weight[j] += static_cast<double>(heads.q[d]) * heads.k[j * dim + d];
+    weight[j] /= std::sqrt(static_cast<double>(dim));
+    if (cap > 0) weight[j] = cap * std::tanh(weight[j] / cap);
+    max = std::max(max, weight[j]);
+  }
+  for (std::uint32_t j = begin; j < tokens; ++j) sum += weight[j] = std::exp(weight[j] - max);
+  for (std::uint32_t j = begin; j < tokens; ++j) {
+    for (std::uint32_t d = 0; d < dim; ++d) exact[d] += weight[j] / sum * heads.v[j * dim + d];
+  }
+  return exact;
+}
+
+}  // namespace
+
+TEST_CASE("attention is softmax over the dot products it sees, to the steps of its values") {
+  Random random(25);
+  for (const KvType type : kTypes) {
+    for (const std::uint32_t dim : {64U, 48U, 128U}) {
+      for (const std::uint32_t tokens : {1U, 30U, 300U}) {
+        for (const std::uint32_t window : {0U, 20U, 270U}) {
+          for (const double cap : {0.0, 2.0}) {
+            CAPTURE(static_cast<int>(type), dim, tokens, window, cap);
+            const Heads heads(dim, tokens, Kind::kOrdinary, random);
+            const Cache cache(kPortableKernels, dim, tokens, heads.k, heads.v, type);
+            const Aligned<float> out(dim);
+            const QueryRow row{heads.q.data(), nullptr, out.data(), tokens - 1};
+            AttentionTask task = cache.task(&row, 1, 0);
+            task.window = window;
+            task.cap = score_cap(cap);
+            cache.attend(kPortableKernels, task);
+            const std::vector<double> exact = exact_attention(heads, dim, tokens, window, cap);
+            double square = 0, size = 0;
+            for (std::uint32_t d = 0; d < dim; ++d) {
+              square += (out[d] - exact[d]) * (out[d] - exact[d]);
+              size += exact[d] * exact[d];
+            }
+            // Values are at most 3.4 with a step of about 3/127; scores (spread 3) are off by about 1 %. Halves have
+            // 11 bits: scores are off by some 0.001.
+            const double bound = type == KvType::kInt8 ? 0.03 * std::sqrt(size) + 0.002 * std::sqrt(dim)
+                                                       : 0.002 * std::sqrt(size) + 1e-5 * std::sqrt(dim);
+            CHECK(std::sqrt(square) < bound);
+          }
+        }
       }
-      for (double& w : weight) sum += w = std::exp(w - max);
-      for (std::uint32_t j = 0; j < tokens; ++j) {
-        for (std::uint32_t d = 0; d < dim; ++d) exact[d] += weight[j] / sum * heads.v[j * dim + d];
-      }
-      // Values are at most 3.4 with a step of about 3/127; scores (spread 3) are off by about 1 %.
-      double square = 0, size = 0;
-      for (std::uint32_t d = 0; d < dim; ++d) {
-        square += (out[d] - exact[d]) * (out[d] - exact[d]);
-        size += exact[d] * exact[d];
-      }
-      CHECK(std::sqrt(square) < 0.03 * std::sqrt(size) + 0.002 * std::sqrt(dim));
     }
   }
 }

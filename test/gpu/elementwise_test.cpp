@@ -49,7 +49,7 @@ TEST_CASE("norms and activations are the same bits on every instruction set") {
   }
 }
 
-TEST_CASE("powers of two and SiLU are the same bits on every instruction set") {
+TEST_CASE("powers of two, SiLU, GELU and soft caps are the same bits on every instruction set") {
   Random random(kSeed + 1);
   for (const HostKernels* kernels : optimised_kernels()) {
     CAPTURE(kernels->name);
@@ -66,9 +66,19 @@ TEST_CASE("powers of two and SiLU are the same bits on every instruction set") {
       fill(gate, kind, random);
       fill(up, Kind::kWild, random);
       for (std::size_t i = 0; i < gate.size(); ++i) gate[i] *= 40.0F;
-      kPortableKernels.silu_mul(gate.data(), up.data(), 4096, h.data());
-      kernels->silu_mul(gate.data(), up.data(), 4096, g.data());
-      CHECK(same_bits(h, g));
+      for (const Epilogue how : {Epilogue::kSiluMul, Epilogue::kGeluMul}) {
+        kPortableKernels.gate_mul(how, gate.data(), up.data(), 4096, h.data());
+        kernels->gate_mul(how, gate.data(), up.data(), 4096, g.data());
+        CHECK(same_bits(h, g));
+      }
+      for (const std::uint32_t n : {4096U, 4095U, 17U, 3U}) {
+        for (const SoftCap cap : {logit_cap(30.0), score_cap(50.0), SoftCap{}}) {
+          kPortableKernels.soft_cap(gate.data(), n, cap, h.data());
+          std::memcpy(g.data(), gate.data(), gate.bytes());
+          kernels->soft_cap(g.data(), n, cap, g.data());
+          CHECK(std::memcmp(h.data(), g.data(), n * sizeof(float)) == 0);
+        }
+      }
     }
   }
 }

@@ -8,7 +8,7 @@ namespace troupe {
 namespace {
 using namespace test;
 
-constexpr Epilogue kEpilogues[] = {Epilogue::kStore, Epilogue::kAdd, Epilogue::kSiluMul};
+constexpr Epilogue kEpilogues[] = {Epilogue::kStore, Epilogue::kAdd, Epilogue::kSiluMul, Epilogue::kGeluMul};
 
 struct Problem {
   Problem(DType type, std::uint32_t rows, std::uint32_t columns, std::uint32_t token_count, Random& random)
@@ -16,10 +16,13 @@ struct Problem {
         raw(type, rows, columns, random),
         w(*pack_matrix(type, columns, raw.rows(), arena)),
         x((tokens + 7) / 8 * activation_blocks(columns), 0x5A),  // what is not written must not matter
+        x_stride(columns + 16),
+        x_rows(tokens * x_stride, 0x5A),
         bias(w.tiles * kTileRows) {
     const Aligned<float> row(columns);
     for (std::uint32_t token = 0; token < tokens; ++token) {
       fill(row, kKinds[random.below(std::size(kKinds))], random);
+      std::memcpy(x_rows.data() + token * x_stride, row.data(), row.bytes());
       kPortableKernels.quantize(row.data(), columns, x.data() + token / 8 * activation_blocks(columns), token % 8);
     }
     fill(bias, Kind::kOrdinary, random);
@@ -28,8 +31,16 @@ struct Problem {
 
   Aligned<float> run(const HostKernels& kernels, Epilogue epilogue, bool with_bias) const {
     Aligned<float> y = start();
-    kernels.gemm(w, 0, w.tiles, x.data(), 0, tokens, {y.data(), stride(), epilogue, with_bias ? bias.data() : nullptr});
+    multiply(kernels, 0, w.tiles, 0, tokens, {y.data(), stride(), epilogue, with_bias ? bias.data() : nullptr});
     return y;
+  }
+  void multiply(const HostKernels& kernels, std::uint32_t tile_begin, std::uint32_t tile_end, std::uint32_t token_begin,
+                std::uint32_t token_end, const GemmOutput& out) const {
+    if (has_codes(w.format)) {
+      kernels.gemm(w, tile_begin, tile_end, x.data(), token_begin, token_end, out);
+    } else {
+      kernels.gemm_floats(w, tile_begin, tile_end, x_rows.data(), x_stride, token_begin, token_end, out);
+    }
   }
   Aligned<float> start() const {
     Aligned<float> y(tokens * stride());
@@ -43,6 +54,8 @@ struct Problem {
   Arena arena;
   PackedMatrix w;
   Aligned<ActivationBlock> x;
+  std::size_t x_stride;
+  Aligned<float> x_rows;
   Aligned<float> bias;
 };
 
@@ -93,19 +106,19 @@ TEST_CASE("a product does not depend on how tiles and tokens were cut") {
   auto tables = optimised_kernels();
   tables.push_back(&kPortableKernels);
   for (const HostKernels* kernels : tables) {
-    for (const DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ8_0, DType::kF32}) {
+    for (const DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ8_0, DType::kF32, DType::kF16}) {
       const Problem problem(type, 96, 160, 21, random);
       for (const Epilogue epilogue : kEpilogues) {
         CAPTURE(kernels->name, format_of(type).name, static_cast<int>(epilogue));
         const Aligned<float> whole = problem.run(*kernels, epilogue, true);
         const Aligned<float> cut = problem.start();
         const GemmOutput out{cut.data(), problem.stride(), epilogue, problem.bias.data()};
-        const std::uint32_t unit = epilogue == Epilogue::kSiluMul ? 2 : 1;
+        const std::uint32_t unit = takes_two_tiles(epilogue) ? 2 : 1;
         for (std::uint32_t token = 0; token < problem.tokens;) {
           const std::uint32_t next = std::min(problem.tokens, token + 1 + random.below(11));
           for (std::uint32_t tile = 0; tile < problem.w.tiles;) {
             const std::uint32_t tile_end = std::min(problem.w.tiles, tile + unit * (1 + random.below(3)));
-            kernels->gemm(problem.w, tile, tile_end, problem.x.data(), token, next, out);
+            problem.multiply(*kernels, tile, tile_end, token, next, out);
             tile = tile_end;
           }
           token = next;
@@ -119,15 +132,17 @@ TEST_CASE("a product does not depend on how tiles and tokens were cut") {
 TEST_CASE("more tokens than one pass over the weights takes are the same bits as one by one") {
   Random random(10);
   for (const HostKernels* kernels : optimised_kernels()) {
-    CAPTURE(kernels->name);
-    const Problem problem(DType::kQ4_1, 48, 64, 300, random);
-    const Aligned<float> whole = problem.run(*kernels, Epilogue::kStore, false);
-    const Aligned<float> single = problem.start();
-    for (std::uint32_t token = 0; token < problem.tokens; ++token) {
-      kernels->gemm(problem.w, 0, problem.w.tiles, problem.x.data(), token, token + 1,
-                    {single.data(), problem.stride(), Epilogue::kStore, nullptr});
+    for (const DType type : {DType::kQ4_1, DType::kBF16}) {
+      CAPTURE(kernels->name, format_of(type).name);
+      const Problem problem(type, 48, 64, 300, random);
+      const Aligned<float> whole = problem.run(*kernels, Epilogue::kStore, false);
+      const Aligned<float> single = problem.start();
+      for (std::uint32_t token = 0; token < problem.tokens; ++token) {
+        problem.multiply(*kernels, 0, problem.w.tiles, token, token + 1,
+                         {single.data(), problem.stride(), Epilogue::kStore, nullptr});
+      }
+      CHECK(same_bits(whole, single));
     }
-    CHECK(same_bits(whole, single));
   }
 }
 

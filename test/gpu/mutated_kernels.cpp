@@ -12,7 +12,7 @@ const HostKernels& sound() {
 void split_gemm(const PackedMatrix& w, std::uint32_t tile_begin, std::uint32_t tile_end,
                 const ActivationBlock* activations, std::uint32_t token_begin, std::uint32_t token_end,
                 const GemmOutput& out) {
-  if (token_end - token_begin < 2 || w.super_blocks < 2 || out.epilogue == Epilogue::kSiluMul) {
+  if (token_end - token_begin < 2 || w.super_blocks < 2 || takes_two_tiles(out.epilogue)) {
     sound().gemm(w, tile_begin, tile_end, activations, token_begin, token_end, out);
     return;
   }

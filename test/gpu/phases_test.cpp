@@ -54,21 +54,23 @@ struct Layer {
     const KvPool kv{layout, memory.data()};
     const std::uint32_t first[] = {5, 2}, second[] = {7, 0};
     const SequenceRows sequences[] = {{0, 23, 0, first}, {23, 1, 0, second}};
-    AttentionPlan plan({kHeads, kKvHeads, kHeadDim, score_scale(kHeadDim), &rope}, kTokens);
-    plan.build(sequences, threads);
+    AttentionPlan plan =
+        *AttentionPlan::make({kHeads, kKvHeads, kHeadDim, score_scale(kHeadDim), &rope, 0, {}}, kTokens, 512, threads);
+    plan.build(sequences);
+    std::vector<std::uint8_t> poisoned(kTokens);
 
     pool.begin_step();
     for (std::uint32_t layer = 0; layer < kLayers; ++layer) {
       rmsnorm_quantize(host, {x.data(), kHidden}, gain.data(), kHidden, 1e-5F, kTokens, a.data());
-      linear(host, qkv, a.data(), kTokens, {projected.data(), kQkv, Epilogue::kStore, nullptr});
-      append_kv(host, plan, kv, layer, projected.data(), kQkv);
+      linear(host, qkv, {a.data(), {}}, kTokens, {projected.data(), kQkv, Epilogue::kStore, nullptr});
+      append_kv(host, plan, kv, layer, projected.data(), kQkv, poisoned);
       attention(host, plan, kv, layer, {projected.data(), kQkv}, attended.data(), kHeads * kHeadDim);
-      quantize(host, {attended.data(), kHeads * kHeadDim}, kHeads * kHeadDim, kTokens, a.data());
-      linear(host, o, a.data(), kTokens, {x.data(), kHidden, Epilogue::kAdd, nullptr});
+      linear(host, o, {nullptr, {attended.data(), kHeads * kHeadDim}}, kTokens,
+             {x.data(), kHidden, Epilogue::kAdd, nullptr});
       rmsnorm_quantize(host, {x.data(), kHidden}, gain.data(), kHidden, 1e-5F, kTokens, a.data());
-      linear(host, gate_up, a.data(), kTokens, {h.data(), kFfn, Epilogue::kSiluMul, nullptr});
+      linear(host, gate_up, {a.data(), {}}, kTokens, {h.data(), kFfn, Epilogue::kSiluMul, nullptr});
       quantize(host, {h.data(), kFfn}, kFfn, kTokens, a.data());
-      linear(host, down, a.data(), kTokens, {x.data(), kHidden, Epilogue::kAdd, nullptr});
+      linear(host, down, {a.data(), {}}, kTokens, {x.data(), kHidden, Epilogue::kAdd, nullptr});
     }
     pool.end_step();
     return x;
@@ -96,38 +98,127 @@ TEST_CASE("contract 2: layers give the same bits on every instruction set and nu
   }
 }
 
-TEST_CASE("a plan covers every head of every row once, and never leaves a page") {
+TEST_CASE("a plan covers every head and span of every row once, and never leaves a page") {
   Random random(43);
-  const std::vector<std::uint32_t> blocks(64, 0);
+  const std::vector<std::uint32_t> blocks(1024, 0);
   for (const auto& [heads, kv_heads] :
        std::map<std::uint32_t, std::uint32_t>{{9, 3}, {4, 4}, {14, 2}, {24, 2}, {8, 1}}) {
     for (const std::uint32_t threads : {1U, 2U, 64U}) {
-      CAPTURE(heads, kv_heads, threads);
-      AttentionPlan plan({heads, kv_heads, 16, 1.0F, nullptr}, 200);
-      std::vector<SequenceRows> sequences;
-      std::uint32_t rows = 0;
-      while (rows < 150) {
-        const std::uint32_t count = 1 + random.below(40);
-        sequences.push_back({rows, count, random.below(500), blocks.data()});
-        rows += count;
-      }
-      plan.build(sequences, threads);
-      REQUIRE(plan.rows().size() == rows);
-      std::vector<int> seen(rows * heads, 0);
-      for (const AttentionPlan::Item& item : plan.items()) {
-        REQUIRE(item.tokens * item.heads <= kQueryRowsMax);
-        REQUIRE(item.heads >= 1);
-        const std::uint32_t last = item.first_row + item.tokens - 1;
-        CHECK(plan.rows()[item.first_row].position / 16 == plan.rows()[last].position / 16);
-        CHECK(plan.rows()[last].position - plan.rows()[item.first_row].position + 1 == item.tokens);
-        for (std::uint32_t row = item.first_row; row <= last; ++row) {
-          for (std::uint32_t head = item.first_head; head < item.first_head + std::uint32_t{item.heads}; ++head) {
-            CHECK(head / (heads / kv_heads) == item.kv_head);
-            ++seen[row * heads + head];
+      for (const std::uint32_t window : {0U, 8U, 300U}) {
+        for (const std::uint32_t rows_wanted : {1U, 3U, 150U}) {
+          CAPTURE(heads, kv_heads, threads, window, rows_wanted);
+          AttentionPlan plan =
+              *AttentionPlan::make({heads, kv_heads, 16, 1.0F, nullptr, window, {}}, 200, 4000, threads);
+          std::vector<SequenceRows> sequences;
+          std::uint32_t rows = 0;
+          while (rows < rows_wanted) {
+            const std::uint32_t count = std::min(rows_wanted - rows, 1 + random.below(40));
+            sequences.push_back({rows, count, random.below(3900), blocks.data()});
+            rows += count;
+          }
+          plan.build(sequences);
+          REQUIRE(plan.rows().size() == rows);
+          std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> seen;  // (row, head): spans
+          for (const AttentionPlan::Item& item : plan.items()) {
+            REQUIRE(item.tokens * item.heads <= kQueryRowsMax);
+            REQUIRE(item.heads >= 1);
+            const AttentionPlan::Row& first = plan.rows()[item.first_row];
+            const std::uint32_t last_row = item.first_row + item.tokens - 1;
+            const AttentionPlan::Row& last = plan.rows()[last_row];
+            CHECK(first.position / 16 == last.position / 16);
+            CHECK(last.position - first.position + 1 == item.tokens);
+            CHECK(first_visible(first.position, window) / 256 == first_visible(last.position, window) / 256);
+            const std::uint32_t spans = first.position / 256 - first_visible(first.position, window) / 256 + 1;
+            for (std::uint32_t row = item.first_row; row <= last_row; ++row) {
+              for (std::uint32_t head = item.first_head; head < item.first_head + std::uint32_t{item.heads}; ++head) {
+                CHECK(head / (heads / kv_heads) == item.kv_head);
+                seen[{row, head}] += item.span == kAllSpans ? spans : 1;
+              }
+            }
+          }
+          CHECK(seen.size() == std::size_t{rows} * heads);
+          for (const auto& [key, spans] : seen) {
+            const std::uint32_t position = plan.rows()[key.first].position;
+            CHECK(spans == position / 256 - first_visible(position, window) / 256 + 1);
           }
         }
       }
-      CHECK(seen == std::vector<int>(rows * heads, 1));
+    }
+  }
+}
+
+namespace {
+
+// K/V of one sequence in scattered blocks, and one step of attention over it.
+struct LongContext {
+  static constexpr std::uint32_t kTokens = 1500, kHeads = 6, kKvHeads = 2;
+  static constexpr std::uint32_t kQkv = (kHeads + 2 * kKvHeads) * kHeadDim;
+
+  LongContext(KvType type, std::uint32_t window)
+      : layout{1, kKvHeads, kHeadDim, type}, pool((kTokens / 16 + 1) * layout.block_bytes()), qkv(kTokens * kQkv) {
+    for (std::uint32_t i = 0; i <= kTokens / 16; ++i) blocks.push_back(i);
+    Random random(45);
+    for (std::uint32_t i = kTokens / 16; i > 0; --i) std::swap(blocks[i], blocks[random.below(i + 1)]);
+    fill(qkv, Kind::kOrdinary, random);
+    shape = {kHeads, kKvHeads, kHeadDim, score_scale(kHeadDim, 0.0, type), nullptr, window, {}};
+  }
+
+  // Rows [first, kTokens) in chunks of `chunk`.
+  Aligned<float> run(const HostKernels& kernels, std::uint32_t threads, std::uint32_t first, std::uint32_t chunk,
+                     bool& has_split) const {
+    ThreadPool threads_pool(threads);
+    const Host host{threads_pool, kernels};
+    AttentionPlan plan = *AttentionPlan::make(shape, kTokens, kTokens, threads);
+    const Aligned<float> own = copy();
+    Aligned<float> out(kTokens * kHeads * kHeadDim);
+    std::vector<std::uint8_t> poisoned(kTokens);
+    threads_pool.begin_step();
+    for (std::uint32_t at = 0; at < kTokens;) {
+      const std::uint32_t count = std::min(at < first ? first - at : chunk, kTokens - at);
+      const SequenceRows sequences[] = {{0, count, at, blocks.data()}};
+      plan.build(sequences);
+      append_kv(host, plan, {layout, pool.data()}, 0, own.data() + at * kQkv, kQkv, poisoned);
+      attention(host, plan, {layout, pool.data()}, 0, {own.data() + at * kQkv, kQkv},
+                out.data() + at * kHeads * kHeadDim, kHeads * kHeadDim);
+      has_split = has_split || !plan.joins().empty();
+      at += count;
+    }
+    threads_pool.end_step();
+    return out;
+  }
+  Aligned<float> copy() const {
+    Aligned<float> result(qkv.size());
+    std::memcpy(result.data(), qkv.data(), qkv.bytes());
+    return result;
+  }
+
+  KvLayout layout;
+  Aligned<std::byte> pool;
+  Aligned<float> qkv;
+  std::vector<std::uint32_t> blocks;
+  AttentionShape shape;
+};
+
+}  // namespace
+
+TEST_CASE("contract 2: a long context split over threads by spans gives the bits of one pass, whatever the chunks") {
+  auto tables = optimised_kernels();
+  tables.push_back(&kPortableKernels);
+  for (const KvType type : {KvType::kInt8, KvType::kF16}) {
+    for (const std::uint32_t window : {0U, 900U}) {
+      const LongContext sequence(type, window);
+      bool has_split = false;
+      const Aligned<float> expected = sequence.run(**select_kernels(""), 1, 0, 1500, has_split);
+      CHECK_FALSE(has_split);
+      for (const HostKernels* kernels : tables) {
+        for (const std::uint32_t threads : {2U, 5U}) {
+          CAPTURE(static_cast<int>(type), window, kernels->name, threads);
+          has_split = false;
+          CHECK(same_bits(expected, sequence.run(*kernels, threads, 1490, 1, has_split)));
+          CHECK(has_split);
+          CHECK(same_bits(expected, sequence.run(*kernels, threads, 0, 333, has_split)));
+        }
+      }
     }
   }
 }

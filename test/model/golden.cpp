@@ -40,11 +40,12 @@ std::unique_ptr<DescribedModel> describe_file(const std::string& path) {
   return std::make_unique<DescribedModel>(DescribedModel{std::move(*file), std::move(*description)});
 }
 
-std::shared_ptr<const HostModel> load_weights(const std::string& path, std::uint32_t threads) {
+std::shared_ptr<const HostModel> load_weights(const std::string& path, std::uint32_t threads,
+                                              const HostFormats& formats) {
   auto model = describe_file(path);
   ThreadPool pool(threads, "load");
   auto weights = make_host_model(model->description, model->file.tensors(), model->file.header(),
-                                 model->description.hyper.context_length, pool);
+                                 model->description.hyper.context_length, formats, pool);
   INFO((weights ? std::string() : weights.error().message));
   REQUIRE(weights.ok());
   return *weights;

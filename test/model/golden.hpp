@@ -22,7 +22,8 @@ struct DescribedModel {
 };
 std::unique_ptr<DescribedModel> describe_file(const std::string& path);  // fails the test when it cannot
 
-std::shared_ptr<const HostModel> load_weights(const std::string& path, std::uint32_t threads = 1);
+std::shared_ptr<const HostModel> load_weights(const std::string& path, std::uint32_t threads = 1,
+                                              const HostFormats& formats = {});
 
 // Lines of numbers "name: 1 2 3" of one file, by name.
 std::vector<double> numbers(const std::string& file, const std::string& name);

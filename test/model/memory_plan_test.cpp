@@ -35,6 +35,26 @@ TEST_CASE("memory plan gives K/V room for eight contexts when there is plenty") 
   CHECK(plan->workspace_bytes > 0);
 }
 
+TEST_CASE("R040, R046: memory plan counts weights that are quantised at load, and K/V by its type") {
+  TinyShape shape;
+  shape.type = shape.value_type = DType::kF16;
+  Bytes bytes = tiny_model(shape).bytes();
+  GgufContents contents = std::move(*parse_gguf(bytes));
+  auto model = *describe_model(contents.metadata, contents.tensors);
+  HostLimits as_file, int8, int4;
+  int8.formats.weights = WeightsAs::kInt8, int4.formats.weights = WeightsAs::kInt4;
+  auto of_file = *plan_memory(model, as_file, {1ULL << 30, 0}), of_int8 = *plan_memory(model, int8, {1ULL << 30, 0}),
+       of_int4 = *plan_memory(model, int4, {1ULL << 30, 0});
+  CHECK(of_file.kv_type == KvType::kF16);
+  CHECK(of_file.kv_block_bytes == 16 * 2 * 2 * 2 * 32);
+  CHECK(of_int8.kv_type == KvType::kInt8);
+  CHECK(of_int8.kv_block_bytes == kBlockBytes);
+  CHECK(of_int8.weights_bytes < of_file.weights_bytes);
+  CHECK(of_int4.weights_bytes < of_int8.weights_bytes);
+  int8.formats.kv = KvType::kF16;
+  CHECK(plan_memory(model, int8, {1ULL << 30, 0})->kv_block_bytes == of_file.kv_block_bytes);
+}
+
 TEST_CASE("memory plan takes at most a quarter of what is available") {
   Tiny tiny;
   std::uint64_t fixed = [&] {

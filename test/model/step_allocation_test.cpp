@@ -43,10 +43,11 @@ Allocations allocations_of(StepRunner& runner, const std::shared_ptr<const StepP
 }  // namespace
 
 TEST_CASE("contract 7: a step allocates nothing") {
-  TinyShape shape;
-  shape.value_type = DType::kQ8_0;  // the separate matrices of a mixed file
-  for (bool mixed : {false, true}) {
-    if (!mixed) shape.value_type = shape.type;
+  // Codes alone, the separate matrices of a mixed file, floats.
+  for (auto [type, value_type] : {std::pair{DType::kQ4_1, DType::kQ4_1}, std::pair{DType::kQ4_1, DType::kQ8_0},
+                                  std::pair{DType::kQ4_1, DType::kF16}, std::pair{DType::kF32, DType::kF32}}) {
+    TinyShape shape;
+    shape.type = type, shape.value_type = value_type;
     TemporaryFile file(tiny_model(shape).bytes());
     HostLimits limits;
     limits.threads = 2, limits.rows_max = 8, limits.tokens_max = 128;

@@ -1,0 +1,157 @@
+// How a step's attention is cut into items that threads claim.
+#include <algorithm>
+
+#include "gpu/host/phases.hpp"
+#include "runtime/check.hpp"
+
+namespace troupe {
+namespace {
+
+constexpr std::uint32_t kItemsPerThread = 2;       // an item larger than this share of the step is split by spans
+constexpr std::uint32_t kSpansWorthSplitting = 3;  // fewer: the heads of a group are split instead
+constexpr std::uint64_t kPartialBytesMax = 64U << 20;
+
+std::uint32_t ceil_div(std::uint32_t a, std::uint32_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+std::uint64_t AttentionPlan::partial_bytes(const AttentionShape& shape, std::uint32_t positions,
+                                           std::uint32_t threads) {
+  if (threads < 2) return 0;  // nothing is split
+  const std::uint64_t rows = std::uint64_t{kItemsPerThread} * threads * kQueryRowsMax;
+  const std::uint64_t bytes = rows * ceil_div(positions, kSpanTokens) * partial_floats(shape.head_dim) * sizeof(float);
+  return std::min(bytes, kPartialBytesMax);
+}
+
+Result<AttentionPlan> AttentionPlan::make(const AttentionShape& shape, std::uint32_t rows_max, std::uint32_t positions,
+                                          std::uint32_t threads) {
+  TROUPE_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0, "heads is a multiple of kv_heads");
+  TROUPE_CHECK(shape.head_dim > 0 && shape.head_dim % 16 == 0 && shape.head_dim <= kHeadDimMax,
+               "head_dim is a multiple of 16 up to 256");
+  TROUPE_CHECK(shape.rope == nullptr || shape.rope->dims() <= shape.head_dim, "no more dims rotate than there are");
+  auto partials = Storage::allocate(std::max<std::uint64_t>(partial_bytes(shape, positions, threads), 64));
+  if (!partials) return partials.error();
+  return AttentionPlan(shape, rows_max, threads, std::move(*partials));
+}
+
+AttentionPlan::AttentionPlan(const AttentionShape& shape, std::uint32_t rows_max, std::uint32_t threads,
+                             Storage partials)
+    : shape_(shape), rows_max_(rows_max), threads_(threads), partials_(std::move(partials)) {
+  const std::uint32_t spans_max =
+      threads < 2 ? 0 : static_cast<std::uint32_t>(partials_.size() / (partial_floats(shape.head_dim) * sizeof(float)));
+  rows_.reserve(rows_max);
+  items_.reserve(std::size_t{rows_max} * shape.heads + spans_max);
+  joins_.reserve(std::size_t{kItemsPerThread} * threads);
+}
+
+void AttentionPlan::build(std::span<const SequenceRows> sequences) {
+  rows_.clear();
+  items_.clear();
+  joins_.clear();
+  partials_used_ = 0;
+  std::uint32_t rows = 0;
+  for (const SequenceRows& sequence : sequences) {
+    TROUPE_CHECK(sequence.first_row == rows, "sequences follow one another without a gap");
+    TROUPE_CHECK(sequence.rows <= rows_max_ - rows, "more rows than were reserved");
+    TROUPE_CHECK(shape_.rope == nullptr || sequence.position + sequence.rows <= shape_.rope->positions(),
+                 "a position beyond the RoPE table");
+    for (std::uint32_t i = 0; i < sequence.rows; ++i) rows_.push_back({sequence.position + i, sequence.blocks});
+    rows += sequence.rows;
+  }
+  const std::uint32_t heads = heads_of_item(sequences);
+  for (const SequenceRows& sequence : sequences) add_items(sequence, heads);
+  split_long_items();
+  // Longest first: a long one claimed last would be waited for. Equal ones stay in order.
+  if (sequences.size() > 1 || !joins_.empty()) {
+    std::sort(items_.begin(), items_.end(), [&](const Item& a, const Item& b) {
+      if (cost_of(a) != cost_of(b)) return cost_of(a) > cost_of(b);
+      if (a.first_row != b.first_row) return a.first_row < b.first_row;
+      if (a.first_head != b.first_head) return a.first_head < b.first_head;
+      return a.span < b.span;
+    });
+  }
+}
+
+// All heads of a group read K and V once when there is enough work without splitting the group.
+std::uint32_t AttentionPlan::heads_of_item(std::span<const SequenceRows> sequences) const {
+  const std::uint32_t group = shape_.heads / shape_.kv_heads;
+  const bool scarce = rows_.size() * shape_.kv_heads < std::size_t{2} * threads_;
+  const bool is_long = std::any_of(sequences.begin(), sequences.end(), [&](const SequenceRows& sequence) {
+    const std::uint32_t end = sequence.position + sequence.rows;
+    return (end - first_visible(sequence.position, shape_.window)) / kSpanTokens >= kSpansWorthSplitting;
+  });
+  return scarce && (!is_long || threads_ < 2) ? 1 : ceil_div(group, ceil_div(group, kQueryRowsMax));
+}
+
+void AttentionPlan::add_items(const SequenceRows& sequence, std::uint32_t heads_per_item) {
+  const std::uint32_t group = shape_.heads / shape_.kv_heads;
+  const std::uint32_t tokens_max = std::max(kQueryRowsMax / heads_per_item, 1U);
+  for (std::uint32_t done = 0; done < sequence.rows;) {
+    const std::uint32_t position = sequence.position + done;
+    const std::uint32_t left_in_page = kPageTokens - position % kPageTokens;
+    std::uint32_t tokens = std::min({tokens_max, left_in_page, sequence.rows - done});
+    // No further than the first position that begins in the next span.
+    const std::uint32_t seen = first_visible(position, shape_.window);
+    if (position >= shape_.window) tokens = std::min(tokens, kSpanTokens - seen % kSpanTokens);
+    for (std::uint32_t kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) {
+      for (std::uint32_t head = 0; head < group; head += heads_per_item) {
+        Item item;
+        item.first_row = sequence.first_row + done;
+        item.tokens = static_cast<std::uint16_t>(tokens);
+        item.kv_head = static_cast<std::uint16_t>(kv_head);
+        item.first_head = static_cast<std::uint16_t>(kv_head * group + head);
+        item.heads = static_cast<std::uint16_t>(std::min(heads_per_item, group - head));
+        items_.push_back(item);
+      }
+    }
+    done += tokens;
+  }
+}
+
+// Threads would wait for an item that is much of the step: its spans become items of their own.
+void AttentionPlan::split_long_items() {
+  if (threads_ < 2) return;
+  std::uint64_t total = 0;
+  for (const Item& item : items_) total += cost_of(item);
+  const std::size_t count = items_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (joins_.size() == joins_.capacity()) break;
+    if (cost_of(items_[i]) * kItemsPerThread * threads_ <= total || !split(items_[i])) continue;
+    items_[i].tokens = 0;  // taken over by its spans
+  }
+  std::erase_if(items_, [](const Item& item) { return item.tokens == 0; });
+}
+
+// false when it has one span only or there is no room for the shares.
+bool AttentionPlan::split(const Item& item) {
+  const std::uint32_t begin = span_begin_of(item), end = span_end_of(item);
+  const std::size_t floats = std::size_t{item.tokens} * item.heads * partial_floats(shape_.head_dim);
+  if (end - begin < 2 || partials_used_ + (end - begin) * floats > partials_.size() / sizeof(float)) return false;
+  Item part = item;
+  part.partial = partials_used_;
+  joins_.push_back({part, end - begin});
+  for (part.span = begin; part.span < end; ++part.span, part.partial += floats) items_.push_back(part);
+  partials_used_ = part.partial;
+  return true;
+}
+
+std::uint32_t AttentionPlan::span_begin_of(const Item& item) const {
+  return first_visible(rows_[item.first_row].position, shape_.window) / kSpanTokens;
+}
+
+std::uint32_t AttentionPlan::span_end_of(const Item& item) const {
+  return rows_[item.first_row].position / kSpanTokens + 1;
+}
+
+// Query rows times pages.
+std::uint64_t AttentionPlan::cost_of(const Item& item) const {
+  const std::uint32_t position = rows_[item.first_row].position;
+  std::uint32_t begin = first_visible(position, shape_.window), end = position + 1;
+  if (item.span != kAllSpans) {
+    begin = std::max(begin, item.span * kSpanTokens);
+    end = std::min(end, (item.span + 1) * kSpanTokens);
+  }
+  return std::uint64_t{item.tokens} * item.heads * ceil_div(end - begin, kPageTokens);
+}
+
+}  // namespace troupe
