@@ -15,6 +15,7 @@
 #include "runtime/doors/text_codec.hpp"
 #include "runtime/memory_governor.hpp"
 #include "runtime/metrics.hpp"
+#include "runtime/profiler.hpp"
 #include "runtime/scheduler.hpp"
 #include "runtime/tenant_rule.hpp"
 #include "runtime/work_queue.hpp"
@@ -30,6 +31,7 @@ struct ActorServiceOptions {
   Clock clock = steady_clock();
   MemoryGovernorPtr memory;               // of everything that grows with requests; none: nothing is counted
   std::shared_ptr<AccessLog> access_log;  // hears of every sequence that ended; may be none
+  std::shared_ptr<Profiler> profiler;     // hears what the actors do while somebody profiles; may be none
 
   SchedulerLimits limits;  // lowered to what the runner can do
   Slo slo;

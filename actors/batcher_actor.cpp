@@ -50,6 +50,7 @@ class BatcherLogic final : public ActorLogic {
   void handled() { env_->status.batcher_messages.fetch_add(1, std::memory_order_relaxed); }
 
   void enqueue(Enqueue& message) {
+    ProfiledBlock block(env_->profiler(), "batcher", "enqueue");
     auto request = caf::actor_cast<caf::actor>(self_->current_sender());
     RequestId id = message.sequence.id;
     // Once accepted it is ours: a sequence that has tokens is continued even while draining.
@@ -80,6 +81,7 @@ class BatcherLogic final : public ActorLogic {
   }
 
   void step_done(const StepDone& message) {
+    ProfiledBlock block(env_->profiler(), "batcher", "step done");
     SteadyTime now = env_->now();
     SteadyTime next_at = env_->now();
     if (message.executor != executor_number_ || !batcher_.step_done(message.result, now)) return;
@@ -113,6 +115,7 @@ class BatcherLogic final : public ActorLogic {
   // Starts every step that can start now.
   void advance() {
     if (!executor_) return;
+    ProfiledBlock block(env_->profiler(), "batcher", "plan");
     for (;;) {
       SteadyTime now = env_->now();
       SteadyTime next_at = env_->now();

@@ -31,8 +31,14 @@ class Cache final : public ActorLogic {
 
   caf::behavior behavior() override {
     return {
-        [this](Lookup& message) { look_up(message); },
-        [this](Publish& message) { publish(message); },
+        [this](Lookup& message) {
+          ProfiledBlock block(env_->profiler(), "cache", "look up");
+          look_up(message);
+        },
+        [this](Publish& message) {
+          ProfiledBlock block(env_->profiler(), "cache", "publish");
+          publish(message);
+        },
         [this](const Leave& message) { leave(message.key, self_->current_sender()->id()); },
         [this](const CacheBudget& message) { set_budget(message.bytes); },
         [this](const YieldMemory&) { yield_memory(); },

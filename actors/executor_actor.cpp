@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <optional>
 #include <stdexcept>
 
 #include "actors/messages.hpp"
@@ -22,7 +23,7 @@ constexpr std::size_t kFlightsMax = 2;  // RunnerInfo::steps_in_flight is 1 or 2
 class Executor final : public ActorLogic {
  public:
   Executor(caf::event_based_actor* self, const ServiceEnvPtr& env, std::uint64_t number)
-      : self_(self), number_(number), info_(env->runner) {
+      : self_(self), number_(number), info_(env->runner), profiler_(env->options.profiler) {
     for (Flight& flight : flights_) flight.executor = this;
     address_ = self->address();
     runner_ = env->options.new_runner();
@@ -50,12 +51,14 @@ class Executor final : public ActorLogic {
     Executor* executor = nullptr;
     StepPlanPtr plan;
     caf::actor batcher;
+    std::optional<ProfiledBlock> block;
   };
 
   void run(StepPlanPtr plan) {
     if (broken_) return;
     Flight& flight = flights_[submitted_++ % kFlightsMax];
     flight.plan = plan;
+    flight.block.emplace(profiler_.get(), "executor", "step");
     flight.batcher = caf::actor_cast<caf::actor>(self_->current_sender());
     runner_->submit(std::move(plan),
                     [&flight](const Result<StepResult>& result) { flight.executor->done(flight, result); });
@@ -63,6 +66,7 @@ class Executor final : public ActorLogic {
 
   // On any thread, perhaps while the actor ends. The slot is free before the batcher hears of it.
   void done(Flight& flight, const Result<StepResult>& result) {
+    flight.block.reset();
     StepPlanPtr plan = std::move(flight.plan);
     caf::actor batcher = std::move(flight.batcher);
     Status fits = result.ok() ? check_result(*plan, *result, info_) : Status(result.error());
@@ -78,6 +82,7 @@ class Executor final : public ActorLogic {
   caf::actor_addr address_;
   const std::uint64_t number_;
   const RunnerInfo info_;
+  const std::shared_ptr<Profiler> profiler_;
   std::uint64_t submitted_ = 0;
   std::atomic<bool> broken_ = false;
   std::array<Flight, kFlightsMax> flights_;

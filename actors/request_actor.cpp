@@ -39,11 +39,20 @@ class RequestLogic final : public ActorLogic {
         .then([this](Wiring& wiring) { greeted(std::move(wiring)); },
               [this](caf::error&) { cancelled(CancelReason::kShutdown); });
     return {
-        [this](Tokenized& message) { tokenized(std::move(message.tokens)); },
-        [this](CacheAnswer& message) { cache_answered(message); },
+        [this](Tokenized& message) {
+          ProfiledBlock block(env_->profiler(), "request", "tokenized");
+          tokenized(std::move(message.tokens));
+        },
+        [this](CacheAnswer& message) {
+          ProfiledBlock block(env_->profiler(), "request", "cache answered");
+          cache_answered(message);
+        },
         [this](const Accepted& message) { accepted(message.epoch); },
         [this](Refused& message) { refused(message); },
-        [this](SequenceNews& message) { news(message); },
+        [this](SequenceNews& message) {
+          ProfiledBlock block(env_->profiler(), "request", "tokens out");
+          news(message);
+        },
         [this](Wiring& message) { rewired(std::move(message)); },
         [this](const Cancel& message) {
           cancel_asked_ = message.asked.value_or(env_->now()), cancelled(message.reason);

@@ -41,6 +41,7 @@ struct ServiceEnv {
 
   SteadyTime now() const { return options.clock(); }
   Metrics& metrics() { return *options.metrics; }
+  Profiler* profiler() const { return options.profiler.get(); }
 };
 using ServiceEnvPtr = std::shared_ptr<ServiceEnv>;
 

@@ -16,10 +16,12 @@ struct ThreadPlan {
 };
 
 // Everything but the compute pool sleeps most of the time; one thread in eight is enough for it up to many cores.
-inline ThreadPlan plan_threads(std::uint32_t cores) {
+// `physical`: cores among them that share their units with none of the others; a second compute thread on a core would
+// only be in the first one's way.
+inline ThreadPlan plan_threads(std::uint32_t cores, std::uint32_t physical = UINT32_MAX) {
   std::uint32_t few = std::max(1U, cores / 8);
   ThreadPlan plan;
-  plan.compute = std::max(1U, cores);
+  plan.compute = std::max(1U, std::min(cores, physical));
   plan.actors = few;
   plan.io = few;
   plan.text = few;

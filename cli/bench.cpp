@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <numeric>
 
 #include "cli/bench_driver.hpp"
 #include "cli/commands.hpp"
@@ -20,10 +21,10 @@ constexpr std::size_t kBandwidthBytesMax = std::size_t{512} << 20;
 struct Row {
   const char* phase;  // "prefill", "decode"
   std::uint32_t batch, context;
-  double best_s, median_s;  // of a step, or of the whole prompt
-  double tokens;            // of it
-  double operations;        // of it: multiplications and additions of the matrices and of attention
-  double bytes;             // read from memory: weights once, K/V of every sequence
+  double best_s, median_s, mean_s;  // of a step, or of the whole prompt
+  double tokens;                    // of it
+  double operations;                // of it: multiplications and additions of the matrices and of attention
+  double bytes;                     // read from memory: weights once, K/V of every sequence
 };
 
 class Bench {
@@ -67,7 +68,7 @@ class Bench {
     json.key("rows").begin_array();
     for (const Row& row : rows_) {
       json.begin_object().field("phase", row.phase).field("batch", row.batch).field("context", row.context);
-      json.field("best_s", row.best_s).field("median_s", row.median_s);
+      json.field("best_s", row.best_s).field("median_s", row.median_s).field("mean_s", row.mean_s);
       json.field("tokens_per_s", row.tokens / row.median_s).field("operations_per_s", row.operations / row.median_s);
       json.field("bytes_per_s", row.bytes / row.median_s).field("of_roofline", roofline_share(row)).end_object();
     }
@@ -100,6 +101,7 @@ class Bench {
     std::sort(seconds.begin(), seconds.end());
     row.best_s = seconds.front();
     row.median_s = seconds[seconds.size() / 2];
+    row.mean_s = std::accumulate(seconds.begin(), seconds.end(), 0.0) / static_cast<double>(seconds.size());
     std::printf("%-8s %5u %7u | %9.1f %9.1f       | %7.1f      %7.0f       | %5.1f %%\n", row.phase, row.batch,
                 row.context, row.tokens / row.best_s, row.tokens / row.median_s, row.bytes / row.median_s * 1e-9,
                 row.operations / row.median_s * 1e-9, 100 * roofline_share(row));
@@ -134,7 +136,7 @@ class Bench {
     }
     double products = layer_products_ * tokens + head_products_ + attention_products_ * tokens * (tokens + 1.0) / 2;
     std::uint32_t steps = (tokens + chunk - 1) / chunk;
-    add({"prefill", 1, tokens, 0, 0, static_cast<double>(tokens), 2 * products, streamed_bytes_ * steps}, seconds);
+    add({"prefill", 1, tokens, 0, 0, 0, static_cast<double>(tokens), 2 * products, streamed_bytes_ * steps}, seconds);
     return {};
   }
 
@@ -152,7 +154,7 @@ class Bench {
     double middle = context + steps / 2.0;
     double products = layer_products_ + head_products_ + attention_products_ * middle;
     double kv_bytes = static_cast<double>(model_.kv_layout.token_bytes()) * middle;
-    add({"decode", batch, context, 0, 0, static_cast<double>(batch), 2 * products * batch,
+    add({"decode", batch, context, 0, 0, 0, static_cast<double>(batch), 2 * products * batch,
          streamed_bytes_ + kv_bytes * batch},
         seconds);
     return {};
@@ -179,7 +181,7 @@ int bench(const LoadedSettings& loaded, BenchArguments arguments) {
   if (!kernels) return report(kernels.error());
   if (arguments.smoke) arguments.prompts = {64}, arguments.batches = {1, 4}, arguments.contexts = {64};
 
-  std::uint32_t threads = settings.threads > 0 ? settings.threads : plan_threads(allowed_cores()).compute;
+  std::uint32_t threads = thread_plan(settings).compute;
   LoadOptions options;
   options.limits = host_limits(settings, threads);
   options.limits.rows_max =

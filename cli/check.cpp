@@ -11,7 +11,7 @@ int check(const LoadedSettings& loaded) {
   const Settings& settings = loaded.settings;
   std::fputs(print_settings(loaded).c_str(), stdout);
   if (settings.model.empty()) return kExitDone;
-  std::uint32_t threads = settings.threads > 0 ? settings.threads : plan_threads(allowed_cores()).compute;
+  std::uint32_t threads = thread_plan(settings).compute;
   auto model = check_model(settings.model, host_limits(settings, threads), memory_budget(settings));
   if (!model) return report(model.error());
   std::printf("\n# %s: architecture %s, %s, vocabulary %u, numerics class %s\n# %s\n", model->card.name.c_str(),

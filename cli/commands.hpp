@@ -60,6 +60,21 @@ struct BenchArguments {
 };
 int bench(const LoadedSettings& loaded, BenchArguments arguments);
 
+struct PerplexityArguments {
+  std::string text;            // a file
+  std::uint32_t window = 512;  // tokens that are predicted from one another
+};
+int perplexity(const LoadedSettings& loaded, const PerplexityArguments& arguments);
+
+struct ProfileArguments {
+  std::uint32_t prompt = 0;  // tokens of a prompt; 0: decoding
+  std::uint32_t batch = 1;
+  std::uint32_t context = 160;
+  std::uint32_t steps = 20;
+  std::string trace;  // a file; empty: none
+};
+int profile(const LoadedSettings& loaded, const ProfileArguments& arguments);
+
 struct LoadArguments;  // cli/load_flags.hpp
 int load(const LoadArguments& arguments);
 

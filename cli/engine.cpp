@@ -8,6 +8,7 @@
 
 #include "cli/batching.hpp"
 #include "runtime/cpu_count.hpp"
+#include "runtime/cpu_topology.hpp"
 
 namespace troupe {
 namespace {
@@ -24,6 +25,24 @@ LoadProgress terminal_progress() {
   };
 }
 
+// A CPU for each thread; several share one only when there are more threads than CPUs.
+std::vector<std::uint32_t> pins(std::uint32_t threads) {
+  std::vector<LogicalCpu> cpus = allowed_cpus();
+  std::vector<std::uint32_t> pins;
+  for (std::uint32_t thread = 0; thread < threads && !cpus.empty(); ++thread)
+    pins.push_back(cpus[thread % cpus.size()].cpu);
+  return pins;
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> bytes_by_format(const HostModel* model) {
+  std::vector<std::pair<std::string, std::uint64_t>> bytes;
+  for (std::size_t i = 0; model != nullptr && i < model->packed.size(); ++i) {
+    if (model->packed[i].matrices > 0)
+      bytes.emplace_back(layout_of(static_cast<PackedFormat>(i)).name, model->packed[i].bytes);
+  }
+  return bytes;
+}
+
 std::shared_ptr<WorkQueue> start_text_workers(const ThreadPlan& threads) {
   return std::make_shared<WorkQueue>(threads.text, WorkQueue::Limits{}, [nice = threads.text_nice](std::uint32_t) {
     // On Linux niceness belongs to the thread.
@@ -34,9 +53,17 @@ std::shared_ptr<WorkQueue> start_text_workers(const ThreadPlan& threads) {
 
 }  // namespace
 
+ThreadPlan thread_plan(const Settings& settings) {
+  ThreadPlan plan = plan_threads(allowed_cores(), distinct_cores(allowed_cpus()));
+  if (settings.threads > 0) plan.compute = settings.threads;
+  return plan;
+}
+
 HostLimits host_limits(const Settings& settings, std::uint32_t compute_threads) {
   HostLimits limits;
   limits.threads = compute_threads;
+  limits.preallocate = settings.kv_preallocation;
+  if (settings.pin_threads) limits.pins = pins(compute_threads);
   limits.rows_max = settings.sequences_max;
   limits.tokens_max = settings.step_tokens_max;
   limits.context = settings.context;
@@ -66,14 +93,19 @@ Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EnginePar
   if (!kernels) return kernels.error();
 
   auto engine = std::make_unique<Engine>();
-  engine->threads = plan_threads(allowed_cores());
-  if (settings.threads > 0) engine->threads.compute = settings.threads;
-
+  engine->threads = thread_plan(settings);
   LoadOptions load;
   load.limits = host_limits(settings, engine->threads.compute);
   load.memory = memory_budget(settings);
   load.kernels = *kernels;
   load.progress = terminal_progress();
+  load.preload = settings.preload;
+  load.warmup_samples = settings.warmup_samples;
+  load.pin_memory = settings.pin_memory;
+  load.pinned = [metrics = parts.metrics](std::uint64_t bytes) {
+    metrics->memory_pinned.add(static_cast<double>(bytes));
+  };
+  load.profiler = engine->profiler;
   auto model = load_model(settings.model, load);
   if (!model) return model.error();
 
@@ -82,8 +114,8 @@ Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EnginePar
   card.aliases = settings.model_aliases;
   engine->memory = model->memory;
   engine->metrics = std::move(parts.metrics);
-  engine->metrics->describe(
-      {TROUPE_VERSION, card.name, card.architecture, card.quantization, card.numerics_class, card.device});
+  engine->metrics->describe({TROUPE_VERSION, card.name, card.architecture, card.quantization, card.numerics_class,
+                             card.device, bytes_by_format(model->weights.get())});
 
   std::uint64_t free = load.memory.available_bytes - std::min(load.memory.available_bytes, model->memory.total_bytes());
   engine->automatic_memory_limit = automatic_memory_limit(free, settings.body_max.value);
@@ -94,7 +126,9 @@ Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EnginePar
   options.memory = engine->governor;
   options.codec = card.codec;
   options.new_runner = model->make_runner;
-  options.text_workers = start_text_workers(engine->threads);
+  engine->text_workers = start_text_workers(engine->threads);
+  options.text_workers = engine->text_workers;
+  options.profiler = engine->profiler;
   options.metrics = engine->metrics;
   options.access_log = std::move(parts.access_log);
   options.limits = scheduler_limits(settings, model->memory.context);

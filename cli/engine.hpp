@@ -8,6 +8,7 @@
 #include "model/load_model.hpp"
 #include "runtime/memory_governor.hpp"
 #include "runtime/metrics.hpp"
+#include "runtime/profiler.hpp"
 #include "runtime/work_queue.hpp"
 
 namespace troupe {
@@ -18,6 +19,8 @@ struct Engine {
   std::shared_ptr<Metrics> metrics;
   std::unique_ptr<ModelCatalog> catalog;
   MemoryPlan memory;
+  std::shared_ptr<Profiler> profiler = std::make_shared<Profiler>();
+  std::shared_ptr<WorkQueue> text_workers;
   MemoryGovernorPtr governor;                // of what grows with clients, beside the plan
   std::uint64_t automatic_memory_limit = 0;  // where memory.limit is 0
   std::unique_ptr<ActorService> service;
@@ -37,7 +40,8 @@ struct EngineParts {
 // Loads with progress on stderr when somebody looks at it. kConfiguration, kModelFile: what was given is wrong.
 Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EngineParts parts = {});
 
-// How the settings bound a runner and what the process may use.
+// Threads for the cores this process may use, and how the settings bound a runner.
+ThreadPlan thread_plan(const Settings& settings);
 HostLimits host_limits(const Settings& settings, std::uint32_t compute_threads);
 MemoryBudget memory_budget(const Settings& settings);
 

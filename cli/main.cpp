@@ -7,6 +7,7 @@
 #include "cli/flags.hpp"
 #include "cli/load_flags.hpp"
 #include "cli/process.hpp"
+#include "runtime/profiler.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -34,6 +35,7 @@ constexpr const char* kExamples =
     "  troupe plan --model file.gguf --sequences 16   what memory that takes\n"
     "  troupe quantize in.gguf out.gguf --type Q4_K   write a model with smaller weights\n"
     "  troupe bench --model file.gguf             how fast this machine steps it\n"
+    "  troupe profile --model file.gguf --batch 4 where a step's time goes\n"
     "  troupe doctor                              what holds the running server back\n"
     "  TROUPE_SERVER_PORT=9000 troupe serve ...   every setting is also a variable and a TOML key\n"
     "exit codes: 0 done, 1 failed while running, 2 what you gave is wrong";
@@ -44,7 +46,8 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "troupe " TROUPE_VERSION);
   app.require_subcommand(1);
 
-  KnobFlags serve_flags, generate_flags, check_flags, doctor_flags, bench_flags, plan_flags;
+  KnobFlags serve_flags, generate_flags, check_flags, doctor_flags, bench_flags, plan_flags, profile_flags,
+      perplexity_flags;
   CLI::App* serve_command = app.add_subcommand("serve", "serve a model over HTTP (OpenAI's API) and WebSocket");
   serve_flags.add_to(*serve_command);
 
@@ -104,6 +107,32 @@ int run(int argc, char** argv) {
   bench_command->add_flag("--smoke", bench_arguments.smoke, "a second's work, to see that it runs");
   bench_flags.add_to(*bench_command);
 
+  ProfileArguments profile_arguments;
+  CLI::App* profile_command = app.add_subcommand(
+      "profile", "where the time of a model's steps goes (of a live server: POST /admin/v1/profile)");
+  profile_command->add_option("--prompt", profile_arguments.prompt, "steps of one prompt of so many tokens")
+      ->check(CLI::Range(1, 1 << 20));
+  profile_command->add_option("--batch", profile_arguments.batch, "else: sequences that decode together")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  profile_command->add_option("--at", profile_arguments.context, "positions each of them has already")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  profile_command->add_option("--steps", profile_arguments.steps, "to profile")
+      ->check(CLI::Range(1U, Profiler::kStepsMax))
+      ->capture_default_str();
+  profile_command->add_option("--trace", profile_arguments.trace, "write a Chrome trace to this file");
+  profile_flags.add_to(*profile_command);
+
+  PerplexityArguments perplexity_arguments;
+  CLI::App* perplexity_command =
+      app.add_subcommand("perplexity", "how well a model predicts a text: what its formats of weights and K/V cost");
+  perplexity_command->add_option("text", perplexity_arguments.text, "a file of text, some thousand words")->required();
+  perplexity_command->add_option("--window", perplexity_arguments.window, "tokens that are predicted from one another")
+      ->check(CLI::Range(2, 1 << 20))
+      ->capture_default_str();
+  perplexity_flags.add_to(*perplexity_command);
+
   LoadArguments load_arguments;
   CLI::App* load_command = app.add_subcommand("load", "measure a server under load, as its users would feel it");
   add_load_flags(*load_command, load_arguments);
@@ -129,10 +158,11 @@ int run(int argc, char** argv) {
                        [&](const CLI::App* command) { return command->get_name() == name; });
   };
   if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1]))
-    return report({ErrorCode::kConfiguration,
-                   "unknown command \"" + std::string(argv[1]) +
-                       "\" (serve, generate, check, plan, quantize, bench, load, simulate or doctor)",
-                   "", 0});
+    return report(
+        {ErrorCode::kConfiguration,
+         "unknown command \"" + std::string(argv[1]) +
+             "\" (serve, generate, check, plan, quantize, bench, profile, perplexity, load, simulate or doctor)",
+         "", 0});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -141,18 +171,22 @@ int run(int argc, char** argv) {
   }
   if (*load_command) return load(load_arguments);
   if (*quantize_command) return quantize(quantize_arguments);
-  const KnobFlags& flags = *serve_command      ? serve_flags
-                           : *generate_command ? generate_flags
-                           : *simulate_app     ? simulate_flags
-                           : *bench_command    ? bench_flags
-                           : *plan_command     ? plan_flags
-                           : *doctor_command   ? doctor_flags
-                                               : check_flags;
+  const KnobFlags& flags = *serve_command        ? serve_flags
+                           : *generate_command   ? generate_flags
+                           : *simulate_app       ? simulate_flags
+                           : *bench_command      ? bench_flags
+                           : *profile_command    ? profile_flags
+                           : *perplexity_command ? perplexity_flags
+                           : *plan_command       ? plan_flags
+                           : *doctor_command     ? doctor_flags
+                                                 : check_flags;
   auto loaded = flags.load();
   if (!loaded) return report(loaded.error());
   if (*serve_command) return serve(*loaded, flags.sources());
   if (*generate_command) return generate(*loaded, arguments);
   if (*bench_command) return bench(*loaded, bench_arguments);
+  if (*profile_command) return profile(*loaded, profile_arguments);
+  if (*perplexity_command) return perplexity(*loaded, perplexity_arguments);
   if (*plan_command) return plan(*loaded, plan_arguments);
   if (*simulate_app) {
     simulate_arguments.is_configured = simulate_flags.has_config();

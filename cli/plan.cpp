@@ -31,8 +31,7 @@ int plan(const LoadedSettings& loaded, const PlanArguments& arguments) {
     if (!given) return report(given.error());
     memory = *given;
   }
-  HostLimits limits =
-      host_limits(settings, settings.threads > 0 ? settings.threads : plan_threads(allowed_cores()).compute);
+  HostLimits limits = host_limits(settings, thread_plan(settings).compute);
   // The parts first, whether or not they fit.
   auto model = check_model(settings.model, limits, {UINT64_MAX / 2, 0});
   if (!model) return report(model.error());

@@ -1,21 +1,48 @@
 // troupe serve: the engine behind HTTP, WebSocket and a metrics port, until a signal drains it.
 #include <csignal>
 #include <cstdio>
+#include <mutex>
 
 #include "cli/commands.hpp"
 #include "cli/engine.hpp"
 #include "cli/live_parts.hpp"
 #include "cli/log_sink.hpp"
+#include "cli/machine_rates.hpp"
 #include "cli/process.hpp"
 #include "cli/reload_desk.hpp"
 #include "net/http/http_server.hpp"
 #include "net/metrics_endpoint.hpp"
+#include "net/schema/profile_json.hpp"
 #include "net/stats_json.hpp"
 #include "runtime/log.hpp"
 #include "web/page.hpp"
 
 namespace troupe {
 namespace {
+
+// Formats on a text worker: the thread whose step was the last has the next one to run. The machine's rates are
+// measured once, before the first profile.
+ProfileFunction profile_function(const Engine& engine) {
+  struct Rates {
+    std::once_flag measured;
+    MachineRates rates;
+  };
+  auto rates = std::make_shared<Rates>();
+  return [profiler = engine.profiler, workers = engine.text_workers, threads = engine.threads.compute, rates](
+             std::uint32_t steps, std::function<void(Result<std::string>)> done) {
+    auto busy = [] { return Error{ErrorCode::kQueueFull, "the text workers' queue is full", "", 1}; };
+    auto start = [=] {
+      std::call_once(rates->measured, [&] { rates->rates = measure_machine(threads); });
+      Status started = profiler->start(steps, [=](Result<Profile> profile) {
+        if (!profile) return done(profile.error());
+        auto whole = std::make_shared<Profile>(std::move(*profile));
+        if (!workers->try_post([=] { done(profile_json(*whole, rates->rates)); }, 0)) done(busy());
+      });
+      if (!started) done(started.error());
+    };
+    if (!workers->try_post(start, 0)) done(busy());
+  };
+}
 
 HttpOptions http_options(const Settings& settings, const Engine& engine, AccessLog* access_log, ReloadFunction reload) {
   HttpOptions options;
@@ -28,6 +55,7 @@ HttpOptions http_options(const Settings& settings, const Engine& engine, AccessL
   options.admin.key = settings.admin_key;
   options.admin.service = engine.service.get();
   options.admin.reload = std::move(reload);
+  options.admin.profile = profile_function(engine);
   options.access_log = access_log;
   options.memory = engine.governor;
   options.stats = [metrics = engine.metrics] { return stats_json(*metrics); };
@@ -61,6 +89,7 @@ bool drain(const Settings& settings, HttpServer& server, Engine& engine) {
   log(LogLevel::kInfo, "serve",
       "draining: " + std::to_string(engine.service->live_requests()) + " requests are running");
   server.stop_accepting();
+  engine.profiler->close();
   bool clean = engine.service->drain(std::chrono::steady_clock::now() + std::chrono::milliseconds(settings.drain_ms));
   constexpr std::chrono::milliseconds kLastWrites{2'000};  // for answers that are complete but not yet on the wire
   server.wait_until_idle(kLastWrites);

@@ -50,9 +50,15 @@ struct Settings {
   bool quantization = false;
   std::string precision = "int8";
 
+  bool preload = true;
+  bool pin_memory = false;
+  std::uint32_t warmup_samples = 4;
+
   std::uint32_t threads = 0;
+  bool pin_threads = false;
   Bytes kv_memory{0};
   std::string kv_type = "auto";
+  bool kv_preallocation = false;
   bool prefix_cache = true;
 
   std::uint32_t sequences_max = 32;
@@ -127,9 +133,14 @@ inline const Knob kKnobs[] = {
   {"model.context", &Settings::context, "tokens", 0, 1U << 20, "prompt and output of one sequence; 0: the model's own"},
   {"model.quantization.enabled", &Settings::quantization, "bool", 0, 0, "quantise weights that are floats while loading; weights that are quantised stay as they are"},
   {"model.quantization.precision", &Settings::precision, "precision", 0, 0, "int8: Q8_0, hardly any loss; int4: Q4_1 and an int8 head, half the memory of int8"},
+  {"loading.preload", &Settings::preload, "bool", 0, 0, "false: weights are packed when the first request comes; until then they take no memory"},
+  {"loading.pin_memory", &Settings::pin_memory, "bool", 0, 0, "lock weights and K/V into RAM; where the system forbids it a warning says so"},
+  {"loading.warmup_samples", &Settings::warmup_samples, "steps", 0, 1000, "made-up steps before the server is ready, so that its first request is no slower than the next"},
   {"compute.threads", &Settings::threads, "threads", 0, 1024, "0: every core that affinity and cgroup allow"},
+  {"compute.pin", &Settings::pin_threads, "bool", 0, 0, "each compute thread stays on a core; good alone on a machine, bad beside others"},
   {"kv.memory", &Settings::kv_memory, "bytes", 0, kAnyBytes, "0: room for 8 full contexts, at most a quarter of the memory that is free"},
   {"kv.type", &Settings::kv_type, "type", 0, 0, "int8, f16 (nearly twice the memory), or auto: f16 where the weights are floats"},
+  {"kv.preallocation", &Settings::kv_preallocation, "bool", 0, 0, "touch all K/V memory at start: what is missing shows then, not under load"},
   {"kv.prefix_cache", &Settings::prefix_cache, "bool", 0, 0, "shares the blocks of equal prompt beginnings within a tenant"},
   {"batching.mode", &Settings::batching_mode, "mode", 0, 0, "auto: from measured latency; fixed: the three knobs below as they stand"},
   {"batching.sequences_max", &Settings::sequences_max, "sequences", 1, 1024, "rows of one step, never more; beyond 32 a CPU gains nothing"},

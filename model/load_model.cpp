@@ -1,13 +1,18 @@
 #include "model/load_model.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <map>
+#include <mutex>
 
 #include "model/architectures/architecture.hpp"
 #include "model/gguf/gguf_file.hpp"
 #include "model/gguf/load_error.hpp"
 #include "model/host_engine/host_step_runner.hpp"
+#include "model/host_engine/lazy_step_runner.hpp"
+#include "model/host_engine/numerics_class.hpp"
+#include "model/host_engine/warm_up.hpp"
 #include "model/tokenizer_metadata.hpp"
 #include "runtime/log.hpp"
 #include "text/text_codec.hpp"
@@ -88,13 +93,103 @@ std::string describe_weights(const HostModel& model, const HostKernels& kernels)
   return std::string("weights on ") + kernels.name + ": " + text + "; K/V in " + name_of(model.kv_layout.type);
 }
 
-StepRunnerFactory runner_factory(const std::shared_ptr<const HostModel>& model, const HostKernels& kernels,
-                                 const HostLimits& limits, std::uint32_t kv_blocks) {
-  return [model, &kernels, limits, kv_blocks]() -> std::unique_ptr<StepRunner> {
-    auto runner = HostStepRunner::make(model, kernels, limits, kv_blocks);
-    if (runner) return std::move(*runner);
-    log(LogLevel::kError, "model", "no runner: " + runner.error().message);
-    return nullptr;
+std::string class_of(const Checked& checked, const LoadOptions& options, std::uint64_t hash) {
+  return numerics_class(checked.file->header(), hash, checked.description.hyper, options.limits.formats.weights,
+                        checked.model.memory.kv_type);
+}
+
+// Weights and runners of one model: the weights are packed once, by the first who needs them.
+class Maker {
+ public:
+  Maker(Checked checked, const LoadOptions& options) : checked_(std::move(checked)), options_(options) {}
+
+  Result<std::shared_ptr<const HostModel>> weights() {
+    std::lock_guard lock(mutex_);
+    if (weights_) return weights_;
+    ThreadPool pool(options_.limits.threads, "load", options_.limits.pins);
+    auto weights = make_host_model(checked_.description, checked_.file->tensors(), checked_.file->header(),
+                                   checked_.model.memory.context, options_.limits.formats, pool, options_.progress,
+                                   [&](std::span<const std::byte> read) { checked_.file->forget(read); });
+    if (!weights) return weights.error();
+    log(LogLevel::kInfo, "model", describe_weights(**weights, *options_.kernels));
+    if (options_.pin_memory) pinned((*weights)->pin_memory(), (*weights)->weights_bytes, "weights");
+    weights_ = *weights;
+    checked_.file.reset();
+    return weights_;
+  }
+
+  // Of which class the weights will be, from the bytes of the file alone.
+  std::string numerics_class() {
+    ThreadPool pool(options_.limits.threads, "load");
+    pool.begin_step();
+    std::uint64_t hash = content_hash(checked_.file->tensors(), pool,
+                                      [&](std::span<const std::byte> read) { checked_.file->forget(read); });
+    pool.end_step();
+    return class_of(checked_, options_, hash);
+  }
+
+  Result<std::unique_ptr<StepRunner>> runner() {
+    auto model = weights();
+    if (!model) return model.error();
+    auto runner = HostStepRunner::make(*model, *options_.kernels, options_.limits, checked_.model.memory.kv_blocks,
+                                       options_.profiler);
+    if (!runner) return runner.error();
+    if (options_.pin_memory) pinned((*runner)->pin_memory(), (*runner)->kv_bytes(), "K/V");
+    return std::unique_ptr<StepRunner>(std::move(*runner));
+  }
+
+  RunnerInfo info(const std::string& numerics_class) const {
+    RunnerInfo info;
+    info.device = std::string("host ") + options_.kernels->name;
+    info.numerics_class = numerics_class;
+    info.blocks_total = checked_.model.memory.kv_blocks;
+    info.rows_max = options_.limits.rows_max;
+    info.tokens_max = options_.limits.tokens_max;
+    info.context_length = checked_.model.memory.context;
+    info.vocab_size = checked_.description.hyper.vocab_size;
+    info.steps_in_flight = options_.limits.steps_in_flight;
+    return info;
+  }
+
+  bool is_first_runner() { return !had_runner_.exchange(true); }
+  const LoadOptions& options() const { return options_; }
+
+ private:
+  void pinned(bool done, std::uint64_t bytes, const char* what) const {
+    std::string text = std::string(what) + " (" + std::to_string(bytes >> 20U) + " MiB)";
+    if (done && options_.pinned) options_.pinned(bytes);
+    if (!done)
+      log(LogLevel::kWarning, "model",
+          text + " cannot be locked into RAM: the system's limit (ulimit -l, LimitMEMLOCK=) is lower");
+  }
+
+  std::mutex mutex_;
+  Checked checked_;  // its file goes when the weights are packed
+  const LoadOptions options_;
+  std::shared_ptr<const HostModel> weights_;
+  std::atomic<bool> had_runner_ = false;
+};
+
+std::unique_ptr<StepRunner> or_say_why(Result<std::unique_ptr<StepRunner>> runner) {
+  if (runner) return std::move(*runner);
+  log(LogLevel::kError, "model", "no runner: " + runner.error().message);
+  return nullptr;
+}
+
+StepRunnerFactory eager_factory(std::shared_ptr<Maker> maker) {
+  return [maker = std::move(maker)] {
+    auto runner = or_say_why(maker->runner());
+    if (runner && maker->is_first_runner()) {
+      if (Status warm = warm_up(*runner, maker->options().warmup_samples); !warm)
+        log(LogLevel::kWarning, "model", "warming up failed: " + warm.error().message);
+    }
+    return runner;
+  };
+}
+
+StepRunnerFactory lazy_factory(const std::shared_ptr<Maker>& maker, const std::string& numerics_class) {
+  return [maker, info = maker->info(numerics_class)]() -> std::unique_ptr<StepRunner> {
+    return std::make_unique<LazyStepRunner>(info, [maker] { return maker->runner(); });
   };
 }
 
@@ -113,17 +208,18 @@ Result<LoadedModel> load_model(const std::string& path, const LoadOptions& optio
   loaded.card = std::move(checked->model.card);
   loaded.general_name = std::move(checked->model.general_name);
   loaded.memory = checked->model.memory;
-
-  ThreadPool pool(options.limits.threads, "load");
-  auto weights = make_host_model(checked->description, checked->file->tensors(), checked->file->header(),
-                                 loaded.memory.context, options.limits.formats, pool, options.progress,
-                                 [&file = *checked->file](std::span<const std::byte> read) { file.forget(read); });
-  if (!weights) return cannot_load(path, weights.error());
-  loaded.weights = *weights;
-  log(LogLevel::kInfo, "model", describe_weights(*loaded.weights, *options.kernels));
-  loaded.card.numerics_class = loaded.weights->numerics_class;
   loaded.card.device = std::string("host ") + options.kernels->name;
-  loaded.make_runner = runner_factory(loaded.weights, *options.kernels, options.limits, loaded.memory.kv_blocks);
+  auto maker = std::make_shared<Maker>(std::move(*checked), options);
+  if (options.preload) {
+    auto weights = maker->weights();
+    if (!weights) return cannot_load(path, weights.error());
+    loaded.weights = *weights;
+    loaded.card.numerics_class = loaded.weights->numerics_class;
+    loaded.make_runner = eager_factory(std::move(maker));
+  } else {
+    loaded.card.numerics_class = maker->numerics_class();
+    loaded.make_runner = lazy_factory(maker, loaded.card.numerics_class);
+  }
   return loaded;
 }
 

@@ -9,6 +9,7 @@
 #include "model/host_engine/memory_plan.hpp"
 #include "runtime/doors/model_catalog.hpp"
 #include "runtime/doors/step_runner.hpp"
+#include "runtime/profiler.hpp"
 
 namespace troupe {
 
@@ -17,13 +18,18 @@ struct LoadOptions {
   MemoryBudget memory;
   const HostKernels* kernels = nullptr;  // from select_kernels
   LoadProgress progress;                 // may be empty
+  bool preload = true;                   // false: the weights are packed when the first step comes
+  std::uint32_t warmup_samples = 0;      // steps of the first runner before anybody uses it; none without preload
+  bool pin_memory = false;               // weights and K/V stay in RAM, where the system allows it
+  std::function<void(std::uint64_t bytes)> pinned;  // told how much does
+  std::shared_ptr<Profiler> profiler;               // of the runners; may be none
 };
 
 struct LoadedModel {
   ModelCard card;            // without aliases; name is the file's name without ".gguf"
   std::string general_name;  // what the file calls the model, or empty
   MemoryPlan memory;
-  std::shared_ptr<const HostModel> weights;
+  std::shared_ptr<const HostModel> weights;  // none yet without preload
   // Makes a runner with the plan's K/V blocks; nullptr, and a line in the log, when the memory is gone.
   StepRunnerFactory make_runner;
 };

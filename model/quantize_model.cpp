@@ -77,6 +77,10 @@ DType type_for(const std::string& name, const GgufTensor& tensor, DType wanted) 
   return type;
 }
 
+bool all_finite(const std::vector<float>& values) {
+  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+}
+
 // Row by row on all threads. The name of what is wrong, or empty.
 std::string convert(const GgufTensor& from, DType type, ThreadPool& pool, std::vector<std::byte>& out) {
   const BlockFormat& target = format_of(type);
@@ -84,20 +88,24 @@ std::string convert(const GgufTensor& from, DType type, ThreadPool& pool, std::v
   const std::uint64_t elements = from.shape[0];
   const std::uint64_t row_bytes = elements / target.block_elements * target.block_bytes;
   out.resize(row_bytes * from.rows());
-  std::atomic<bool> finite = true;
+  std::atomic<bool> finite = true, fits = true;
   const auto tiles = static_cast<std::uint32_t>(std::min<std::uint64_t>(from.rows(), 1024));
   pool.run(tiles, [&](std::uint32_t tile, std::uint32_t) {
     std::vector<float> values(elements);
     for (std::uint64_t row = tile; row < from.rows(); row += tiles) {
       dequantize_row(from.type, from.row(row), elements, values.data());
-      if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
+      if (!all_finite(values)) {
         finite = false;
         return;
       }
       quantize(values.data(), elements / target.block_elements, out.data() + row * row_bytes);
+      // A value or a scale beyond a half's 65504 would be an infinity there.
+      dequantize_row(type, out.data() + row * row_bytes, elements, values.data());
+      if (!all_finite(values)) fits = false;
     }
   });
-  return finite ? "" : "has a value that is not finite";
+  if (!finite) return "has a value that is not finite";
+  return fits ? "" : std::string("has a value that is too large for ") + target.name;
 }
 
 }  // namespace

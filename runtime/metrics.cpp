@@ -151,6 +151,13 @@ void Metrics::oldest_waiting(std::optional<SteadyTime> since) {
 
 void Metrics::describe(ServerInfo info) { info_ = std::move(info); }
 
+std::vector<MetricSample> Metrics::weights_by_format() const {
+  std::vector<MetricSample> samples;
+  for (const auto& [format, bytes] : info_.weights)
+    samples.push_back({{{"format", format}}, static_cast<double>(bytes), {}, 0.0});
+  return samples;
+}
+
 void Metrics::collect(const Visit& visit) const {
   AllBooks books = all_books();
   for (const MetricFamily* family : table_) {

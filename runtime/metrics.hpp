@@ -13,7 +13,9 @@
 #include "runtime/doors/clock.hpp"
 #include "runtime/metric_family.hpp"
 #include "runtime/metric_labels.hpp"
+#include "runtime/process_figures.hpp"
 #include "runtime/request_end.hpp"
+#include "runtime/server_info.hpp"
 #include "runtime/tenant_figures.hpp"
 
 namespace troupe {
@@ -22,11 +24,6 @@ namespace troupe {
 namespace bucket_bounds {
 extern const std::span<const double> kFirstToken, kInterToken, kDuration, kStep, kTokens, kSequences, kLength, kChoices;
 }
-
-// Said once at start, shown as labels of llm_server_info.
-struct ServerInfo {
-  std::string version, model, architecture, quantization, numerics_class, device;
-};
 
 struct Metrics {
  private:
@@ -282,6 +279,13 @@ struct Metrics {
   Gauges<> result_cache_bytes{table_, "llm_result_cache_bytes", "Memory the stored answers take."};
 
   // ---- devices --------------------------------------------------------------------------------------------------
+  DerivedMetric weights{table_,
+                        MetricType::kGauge,
+                        "llm_weights_bytes",
+                        "Matrices of the model by their format in memory, each multiplied by kernels of its own.",
+                        [this] { return weights_by_format(); },
+                        {"format"}};
+  Gauges<> memory_pinned{table_, "llm_memory_pinned_bytes", "Weights and K/V that are locked into RAM."};
   Counters<> executor_restarts{table_, "llm_executor_restarts_total", "Executors started anew after a death."};
   Gauges<GpuIndex> gpu_utilization{table_,
                                    "llm_gpu_utilization_percent",
@@ -384,14 +388,11 @@ struct Metrics {
   std::vector<MetricSample> quantiles(const QuantileSketch& sketch) const;
   std::vector<MetricSample> efficiency() const;
   std::vector<MetricSample> info() const;
+  std::vector<MetricSample> weights_by_format() const;
   std::vector<MetricSample> memory_by_use() const;
   std::vector<MetricSample> memory_by_step() const;
   std::vector<MetricSample> memory_level_now() const;
   std::vector<MetricSample> memory_figure(std::uint64_t (MemoryGovernor::*figure)() const) const;
-  static std::vector<MetricSample> process_cpu_seconds();
-  static std::vector<MetricSample> process_resident_bytes();
-  static std::vector<MetricSample> process_open_fds();
-  static std::vector<MetricSample> process_start_seconds();
 };
 
 }  // namespace troupe

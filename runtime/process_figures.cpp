@@ -1,12 +1,12 @@
-// What the process costs, read from /proc when a scrape asks. A file that cannot be read gives no sample.
+#include "runtime/process_figures.hpp"
+
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
-
-#include "runtime/metrics.hpp"
 
 namespace troupe {
 namespace {
@@ -34,9 +34,11 @@ std::optional<double> boot_time() {
   return std::nullopt;
 }
 
+std::vector<MetricSample> one(double value) { return {MetricSample{{}, value, {}, 0.0}}; }
+
 }  // namespace
 
-std::vector<MetricSample> Metrics::process_cpu_seconds() {
+std::vector<MetricSample> process_cpu_seconds() {
   rusage usage{};
   if (getrusage(RUSAGE_SELF, &usage) != 0) return {};
   auto seconds = [](const timeval& time) {
@@ -45,13 +47,13 @@ std::vector<MetricSample> Metrics::process_cpu_seconds() {
   return one(seconds(usage.ru_utime) + seconds(usage.ru_stime));
 }
 
-std::vector<MetricSample> Metrics::process_resident_bytes() {
+std::vector<MetricSample> process_resident_bytes() {
   auto pages = stat_field(24);
   if (!pages) return {};
   return one(*pages * static_cast<double>(sysconf(_SC_PAGESIZE)));
 }
 
-std::vector<MetricSample> Metrics::process_open_fds() {
+std::vector<MetricSample> process_open_fds() {
   std::error_code error;
   std::filesystem::directory_iterator entries("/proc/self/fd", error);
   if (error) return {};
@@ -63,7 +65,7 @@ std::vector<MetricSample> Metrics::process_open_fds() {
   return one(count);
 }
 
-std::vector<MetricSample> Metrics::process_start_seconds() {
+std::vector<MetricSample> process_start_seconds() {
   auto ticks = stat_field(22);
   auto boot = boot_time();
   if (!ticks || !boot) return {};

@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -45,6 +47,26 @@ Result<Storage> Storage::allocate(std::size_t bytes) {
   return storage;
 }
 
+Status Storage::populate() const {
+  if (size_ < kHugePage) return {};  // zeroed by hand
+#ifdef MADV_POPULATE_WRITE
+  if (madvise(data_, size_, MADV_POPULATE_WRITE) == 0) return {};
+  if (errno != EINVAL) return no_room(size_);  // EINVAL: a kernel that does not know it
+#endif
+  constexpr std::size_t kPage = 4096;
+  for (std::size_t at = 0; at < size_; at += kPage) static_cast<volatile std::byte*>(data_)[at] = std::byte{0};
+  return {};
+}
+
+bool Storage::pin(bool only_touched) const {
+  if (size_ == 0) return true;
+#ifdef MLOCK_ONFAULT
+  return mlock2(data_, size_, only_touched ? MLOCK_ONFAULT : 0) == 0;
+#else
+  return !only_touched && mlock(data_, size_) == 0;
+#endif
+}
+
 Storage::~Storage() {
   if (data_ == nullptr) return;
   if (size_ >= kHugePage) {
@@ -67,6 +89,11 @@ Result<std::byte*> Arena::allocate(std::size_t bytes) {
   offset_ += rounded;
   bytes_used_ += rounded;
   return region;
+}
+
+// Only what is touched: the rest of the last chunk is nobody's.
+bool Arena::pin() const {
+  return std::all_of(chunks_.begin(), chunks_.end(), [](const Storage& chunk) { return chunk.pin(true); });
 }
 
 }  // namespace troupe

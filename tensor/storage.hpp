@@ -28,6 +28,11 @@ class Storage {
   // kInternal when the system has no such room: said with the number of bytes. 0 bytes is an empty Storage.
   static Result<Storage> allocate(std::size_t bytes);
 
+  // Gives all of it real memory now. kInternal when there is not enough.
+  Status populate() const;
+  // Keeps it in RAM: all of it, or what is touched sooner or later. false: the system forbids so much (RLIMIT_MEMLOCK).
+  bool pin(bool only_touched) const;
+
   std::byte* data() const { return data_; }
   std::size_t size() const { return size_; }
   template <class T>
@@ -49,6 +54,7 @@ class Arena {
   // Zeroed, aligned to kCacheLine, valid as long as the arena.
   Result<std::byte*> allocate(std::size_t bytes);
   std::size_t bytes_used() const { return bytes_used_; }
+  bool pin() const;  // all of it, as Storage::pin
 
  private:
   std::size_t chunk_bytes_;

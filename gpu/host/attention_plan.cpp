@@ -143,15 +143,31 @@ std::uint32_t AttentionPlan::span_end_of(const Item& item) const {
   return rows_[item.first_row].position / kSpanTokens + 1;
 }
 
+std::uint64_t AttentionPlan::operations() const {
+  std::uint64_t positions = 0;
+  for (const Row& row : rows_) positions += row.position + 1 - first_visible(row.position, shape_.window);
+  return 4 * positions * shape_.heads * shape_.head_dim;
+}
+
+std::uint64_t AttentionPlan::bytes(const KvLayout& layout) const {
+  std::uint64_t pages = 0;
+  for (const Item& item : items_) pages += pages_of(item);
+  return pages * layout.page_bytes();
+}
+
 // Query rows times pages.
 std::uint64_t AttentionPlan::cost_of(const Item& item) const {
+  return std::uint64_t{item.tokens} * item.heads * pages_of(item);
+}
+
+std::uint64_t AttentionPlan::pages_of(const Item& item) const {
   const std::uint32_t position = rows_[item.first_row].position;
   std::uint32_t begin = first_visible(position, shape_.window), end = position + 1;
   if (item.span != kAllSpans) {
     begin = std::max(begin, item.span * kSpanTokens);
     end = std::min(end, (item.span + 1) * kSpanTokens);
   }
-  return std::uint64_t{item.tokens} * item.heads * ceil_div(end - begin, kPageTokens);
+  return ceil_div(end - begin, kPageTokens);
 }
 
 }  // namespace troupe

@@ -97,6 +97,9 @@ class AttentionPlan {
   std::span<const Item> items() const { return items_; }
   std::span<const Join> joins() const { return joins_; }
   float* partials() const { return partials_.as<float>(); }
+  // Of one layer's attention, for who measures: multiplications and additions, and K/V bytes read.
+  std::uint64_t operations() const;
+  std::uint64_t bytes(const KvLayout& layout) const;
   const AttentionShape& shape() const { return shape_; }
 
  private:
@@ -108,6 +111,7 @@ class AttentionPlan {
   std::uint32_t span_begin_of(const Item& item) const;
   std::uint32_t span_end_of(const Item& item) const;
   std::uint64_t cost_of(const Item& item) const;
+  std::uint64_t pages_of(const Item& item) const;
 
   AttentionShape shape_;
   std::uint32_t rows_max_;

@@ -59,8 +59,10 @@ void set_canon_float_environment() {
 #endif
 }
 
-ThreadPool::ThreadPool(std::uint32_t threads, std::string name) : threads_(threads), shares_(threads) {
+ThreadPool::ThreadPool(std::uint32_t threads, std::string name, std::vector<std::uint32_t> pins)
+    : threads_(threads), shares_(threads), pins_(std::move(pins)) {
   TROUPE_CHECK(threads >= 1, "a pool has at least the thread that calls it");
+  TROUPE_CHECK(pins_.empty() || pins_.size() >= threads, "a CPU for every thread");
   workers_.reserve(threads - 1);
   for (std::uint32_t thread = 1; thread < threads; ++thread) {
     workers_.emplace_back([this, thread, name = name + "-" + std::to_string(thread)] { work(thread, name); });
@@ -78,6 +80,8 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::begin_step() {
   set_canon_float_environment();
+  if (!is_caller_pinned_) pin(0);
+  is_caller_pinned_ = true;
   if (threads_ == 1) return;
   phase_.store((phase_.load(std::memory_order_relaxed) | 1U) + 2, std::memory_order_release);
   phase_.notify_all();
@@ -131,7 +135,20 @@ std::uint32_t ThreadPool::work_on_share(Share& share, std::uint32_t thread) {
   return done;
 }
 
+// Where the system refuses, the thread runs anywhere: slower perhaps, never wrong.
+void ThreadPool::pin(std::uint32_t thread) const {
+  if (pins_.empty()) return;
+  const std::uint32_t cpu = pins_[thread];
+  cpu_set_t* mask = CPU_ALLOC(cpu + 1);
+  if (mask == nullptr) return;
+  CPU_ZERO_S(CPU_ALLOC_SIZE(cpu + 1), mask);
+  CPU_SET_S(cpu, CPU_ALLOC_SIZE(cpu + 1), mask);
+  pthread_setaffinity_np(pthread_self(), CPU_ALLOC_SIZE(cpu + 1), mask);
+  CPU_FREE(mask);
+}
+
 void ThreadPool::work(std::uint32_t thread, const std::string& name) {
+  pin(thread);
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());  // the kernel's limit
   set_canon_float_environment();
   started_.fetch_add(1, std::memory_order_release);

@@ -20,8 +20,9 @@ class ThreadPool {
   static constexpr std::chrono::microseconds kSpin{50};         // then a waiting thread yields its core
   static constexpr std::chrono::microseconds kParkAfter{1000};  // after end_step: then it sleeps
 
-  // threads >= 1; threads - 1 are started and called "<name>-1" and so on.
-  explicit ThreadPool(std::uint32_t threads, std::string name = "compute");
+  // threads >= 1; threads - 1 are started and called "<name>-1" and so on. `pins`: the CPU each thread stays on, the
+  // caller's first (from its first step on); empty, or one for every thread.
+  explicit ThreadPool(std::uint32_t threads, std::string name = "compute", std::vector<std::uint32_t> pins = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -60,6 +61,7 @@ class ThreadPool {
   void work_on_shares(std::uint32_t thread);                        // the own one, then the others'
   std::uint32_t work_on_share(Share& share, std::uint32_t thread);  // returns the number of tiles it ran
   void work(std::uint32_t thread, const std::string& name);
+  void pin(std::uint32_t thread) const;  // the calling thread, as that one
 
   const std::uint32_t threads_;
   std::vector<Share> shares_;  // [threads]
@@ -68,6 +70,8 @@ class ThreadPool {
   alignas(64) std::atomic<std::uint32_t> phase_{0};     // odd while in a step; +2 for every step; sleepers wait on it
   std::atomic<std::uint32_t> started_{0};
   std::atomic<bool> stop_{false};
+  const std::vector<std::uint32_t> pins_;
+  bool is_caller_pinned_ = false;
   std::vector<std::thread> workers_;
 };
 

@@ -7,9 +7,37 @@
 namespace troupe {
 namespace {
 
+// A phase of the step, timed when the step is profiled.
+class Phase {
+ public:
+  Phase(const Forward& f, const char* name, std::int32_t layer, std::uint32_t tokens)
+      : block_(f.profiler, "phases", name) {
+    if (ProfileSpan* span = block_.span()) span->layer = layer, span->tokens = tokens;
+  }
+  Phase(const Forward& f, const char* name, std::int32_t layer, std::uint32_t tokens, const PackedMatrix& matrix)
+      : Phase(f, name, layer, tokens) {
+    ProfileSpan* span = block_.span();
+    if (span == nullptr) return;
+    span->rows = matrix.rows, span->columns = matrix.columns;
+    span->bytes = matrix.tiles * matrix.tile_bytes;
+    span->operations = std::uint64_t{2} * matrix.rows * matrix.columns * tokens;
+  }
+  Phase(const Forward& f, std::int32_t layer, const AttentionPlan& plan)
+      : Phase(f, "attention", layer, static_cast<std::uint32_t>(plan.rows().size())) {
+    ProfileSpan* span = block_.span();
+    if (span == nullptr) return;
+    span->bytes = plan.bytes(f.kv.layout);
+    span->operations = plan.operations();
+  }
+
+ private:
+  ProfiledBlock block_;
+};
+
 // What the layer after a norm reads: codes, rows, or both when its parts differ.
-LinearInput normalise(const Forward& f, const float* gain, bool codes, bool floats, std::uint32_t tokens,
-                      const std::uint32_t* order = nullptr) {
+LinearInput normalise(const Forward& f, std::int32_t layer, const float* gain, bool codes, bool floats,
+                      std::uint32_t tokens, const std::uint32_t* order = nullptr) {
+  Phase phase(f, "norm", layer, tokens);
   StepWorkspace& w = f.workspace;
   const HyperParameters& p = f.model.hyper;
   RowsView x{w.x, w.shape.hidden};
@@ -19,23 +47,33 @@ LinearInput normalise(const Forward& f, const float* gain, bool codes, bool floa
 }
 
 // workspace.x += w rows
-void add_projection(const Forward& f, const PackedMatrix& matrix, RowsView rows, std::uint32_t tokens) {
+void add_projection(const Forward& f, const char* name, std::int32_t layer, const PackedMatrix& matrix, RowsView rows,
+                    std::uint32_t tokens) {
   StepWorkspace& w = f.workspace;
-  if (has_codes(matrix.format)) quantize(f.host, rows, matrix.columns, tokens, w.activations);
+  if (has_codes(matrix.format)) {
+    Phase phase(f, "quantize", layer, tokens);
+    quantize(f.host, rows, matrix.columns, tokens, w.activations);
+  }
+  Phase phase(f, name, layer, tokens, matrix);
   linear(f.host, matrix, {w.activations, rows}, tokens, GemmOutput{w.x, w.shape.hidden, Epilogue::kAdd, nullptr});
 }
 
-// y[:, first_column ...] = w x for each part.
-void run_fused(const Forward& f, const FusedLinear& fused, const LinearInput& x, std::uint32_t tokens, float* y,
-               std::size_t stride) {
-  for (const FusedLinear::Part& part : fused.parts)
-    linear(f.host, part.matrix, x, tokens, GemmOutput{y + part.first_column, stride, Epilogue::kStore, nullptr});
+// workspace.qkv[:, first_column ...] = w x for each part.
+void run_qkv(const Forward& f, std::int32_t layer, const FusedLinear& qkv, const LinearInput& x, std::uint32_t tokens) {
+  StepWorkspace& w = f.workspace;
+  for (const FusedLinear::Part& part : qkv.parts) {
+    Phase phase(f, "q/k/v", layer, tokens, part.matrix);
+    linear(f.host, part.matrix, x, tokens,
+           GemmOutput{w.qkv + part.first_column, w.shape.qkv, Epilogue::kStore, nullptr});
+  }
 }
 
 // workspace.gate = silu(gate) * up
-void run_gate_up(const Forward& f, const FusedLinear& gate_up, const LinearInput& x, std::uint32_t tokens) {
+void run_gate_up(const Forward& f, std::int32_t layer, const FusedLinear& gate_up, const LinearInput& x,
+                 std::uint32_t tokens) {
   StepWorkspace& w = f.workspace;
   std::size_t width = w.shape.intermediate;
+  Phase phase(f, "gate/up", layer, tokens, gate_up.parts[0].matrix);
   if (gate_up.parts.size() == 1) {
     linear(f.host, gate_up.parts[0].matrix, x, tokens, GemmOutput{w.gate, width, Epilogue::kSiluMul, nullptr});
     return;
@@ -50,23 +88,32 @@ void run_gate_up(const Forward& f, const FusedLinear& gate_up, const LinearInput
 
 void run_layer(const Forward& f, const AttentionPlan& plan, std::uint32_t index, std::span<std::uint8_t> poisoned) {
   const HostLayer& layer = f.model.layers[index];
+  const auto number = static_cast<std::int32_t>(index);
   StepWorkspace& w = f.workspace;
   std::uint32_t tokens = static_cast<std::uint32_t>(poisoned.size());
 
-  LinearInput x = normalise(f, layer.attn_norm.data(), layer.qkv.takes_codes(), layer.qkv.takes_floats(), tokens);
-  run_fused(f, layer.qkv, x, tokens, w.qkv, w.shape.qkv);
-  append_kv(f.host, plan, f.kv, index, w.qkv, w.shape.qkv, poisoned);
-  attention(f.host, plan, f.kv, index, {w.qkv, w.shape.qkv}, w.attention, w.shape.attention);
-  add_projection(f, layer.o, {w.attention, w.shape.attention}, tokens);
+  LinearInput x =
+      normalise(f, number, layer.attn_norm.data(), layer.qkv.takes_codes(), layer.qkv.takes_floats(), tokens);
+  run_qkv(f, number, layer.qkv, x, tokens);
+  {
+    Phase phase(f, "append K/V", number, tokens);
+    append_kv(f.host, plan, f.kv, index, w.qkv, w.shape.qkv, poisoned);
+  }
+  {
+    Phase phase(f, number, plan);
+    attention(f.host, plan, f.kv, index, {w.qkv, w.shape.qkv}, w.attention, w.shape.attention);
+  }
+  add_projection(f, "o", number, layer.o, {w.attention, w.shape.attention}, tokens);
 
-  x = normalise(f, layer.ffn_norm.data(), layer.gate_up.takes_codes(), layer.gate_up.takes_floats(), tokens);
-  run_gate_up(f, layer.gate_up, x, tokens);
-  add_projection(f, layer.down, {w.gate, w.shape.intermediate}, tokens);
+  x = normalise(f, number, layer.ffn_norm.data(), layer.gate_up.takes_codes(), layer.gate_up.takes_floats(), tokens);
+  run_gate_up(f, number, layer.gate_up, x, tokens);
+  add_projection(f, "down", number, layer.down, {w.gate, w.shape.intermediate}, tokens);
 }
 
 }  // namespace
 
 void embed(const Forward& f, std::span<const TokenId> tokens) {
+  Phase phase(f, "embedding", -1, static_cast<std::uint32_t>(tokens.size()));
   f.host.pool.run(static_cast<std::uint32_t>(tokens.size()), [&](std::uint32_t i, std::uint32_t) {
     dequantize_row(f.model.embedding_type, f.model.embedding(tokens[i]), f.model.hyper.hidden_size,
                    f.workspace.x + i * f.workspace.shape.hidden);
@@ -82,7 +129,8 @@ void run_head(const Forward& f, std::span<const std::uint32_t> rows) {
   StepWorkspace& w = f.workspace;
   std::uint32_t count = static_cast<std::uint32_t>(rows.size());
   bool codes = has_codes(f.model.head.format);
-  LinearInput x = normalise(f, f.model.output_norm.data(), codes, !codes, count, rows.data());
+  LinearInput x = normalise(f, -1, f.model.output_norm.data(), codes, !codes, count, rows.data());
+  Phase phase(f, "head", -1, count, f.model.head);
   linear(f.host, f.model.head, x, count, GemmOutput{w.logits, w.shape.vocab, Epilogue::kStore, nullptr});
 }
 

@@ -6,6 +6,7 @@
 #include "gpu/host/phases.hpp"
 #include "model/host_engine/host_model.hpp"
 #include "model/host_engine/step_workspace.hpp"
+#include "runtime/profiler.hpp"
 
 namespace troupe {
 
@@ -14,6 +15,7 @@ struct Forward {
   const HostModel& model;
   StepWorkspace& workspace;
   KvPool kv;
+  Profiler* profiler = nullptr;  // of a step that is profiled
 };
 
 // Rows of the embedding matrix into workspace.x.

@@ -72,6 +72,8 @@ struct HostModel {
   bool has_floats() const {
     return packed[kCodeFormats].matrices + packed[kCodeFormats + 1].matrices + packed[kCodeFormats + 2].matrices > 0;
   }
+  // Keeps the weights in RAM; false: the system forbids it.
+  bool pin_memory() const { return arena.pin() && embeddings.pin(false); }
   const std::byte* embedding(TokenId token) const {
     return embeddings.data() + static_cast<std::size_t>(token) * embedding_row_bytes;
   }

@@ -43,27 +43,33 @@ WorkspaceShape workspace_shape(const HostModel& model) {
 
 Result<std::unique_ptr<HostStepRunner>> HostStepRunner::make(std::shared_ptr<const HostModel> model,
                                                              const HostKernels& kernels, const HostLimits& limits,
-                                                             std::uint32_t kv_blocks) {
+                                                             std::uint32_t kv_blocks,
+                                                             std::shared_ptr<Profiler> profiler) {
   auto workspace = StepWorkspace::make(workspace_shape(*model), limits);
   if (!workspace) return workspace.error();
   auto kv = Storage::allocate(model->kv_layout.block_bytes() * kv_blocks);
   if (!kv) return kv.error();
+  if (limits.preallocate) {
+    if (Status there = kv->populate(); !there) return there.error();
+  }
   auto plan =
       AttentionPlan::make(attention_shape(*model), limits.tokens_max, model->hyper.context_length, limits.threads);
   if (!plan) return plan.error();
   return std::unique_ptr<HostStepRunner>(new HostStepRunner(std::move(model), kernels, limits, kv_blocks,
-                                                            std::move(*workspace), std::move(*kv), std::move(*plan)));
+                                                            std::move(*workspace), std::move(*kv), std::move(*plan),
+                                                            std::move(profiler)));
 }
 
 HostStepRunner::HostStepRunner(std::shared_ptr<const HostModel> model, const HostKernels& kernels,
                                const HostLimits& limits, std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv,
-                               AttentionPlan plan)
+                               AttentionPlan plan, std::shared_ptr<Profiler> profiler)
     : model_(std::move(model)),
       kernels_(kernels),
-      pool_(limits.threads),
+      pool_(limits.threads, "compute", limits.pins),
       workspace_(std::move(workspace)),
       kv_storage_(std::move(kv)),
       attention_plan_(std::move(plan)),
+      profiler_(std::move(profiler)),
       result_(StepResult{}) {
   info_.device = std::string("host ") + kernels.name;
   info_.numerics_class = model_->numerics_class;
@@ -92,10 +98,11 @@ void HostStepRunner::submit(std::shared_ptr<const StepPlan> plan, Done done) {
     return;
   }
   auto start = std::chrono::steady_clock::now();
+  Profiler* profiler = profiler_ != nullptr && profiler_->is_on() ? profiler_.get() : nullptr;
   pool_.begin_step();
   gather(*plan);
   start_results(*plan);
-  compute(*plan);
+  compute(*plan, profiler);
   pool_.end_step();
   emitted_.clear();
   for (const RowResult& row : result_->rows)
@@ -103,6 +110,7 @@ void HostStepRunner::submit(std::shared_ptr<const StepPlan> plan, Done done) {
   result_->step = plan->step;
   result_->compute_ns = static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start).count());
   done(result_);
+  if (profiler != nullptr) profiler->step_done();
 }
 
 TokenId HostStepRunner::previous_token(RequestId sequence) const {
@@ -150,16 +158,17 @@ void HostStepRunner::start_results(const StepPlan& plan) {
   result_->top.resize(top_begin);
 }
 
-void HostStepRunner::compute(const StepPlan& plan) {
+void HostStepRunner::compute(const StepPlan& plan, Profiler* profiler) {
   if (tokens_.empty()) return;
   Host host{pool_, kernels_};
-  Forward forward{host, *model_, workspace_, KvPool{model_->kv_layout, kv_storage_.data()}};
+  Forward forward{host, *model_, workspace_, KvPool{model_->kv_layout, kv_storage_.data()}, profiler};
   embed(forward, tokens_);
   attention_plan_.build(sequences_);
   run_layers(forward, attention_plan_, poisoned_);
   for (std::size_t begin = 0; begin < head_rows_.size(); begin += workspace_.head_rows) {
     std::size_t count = std::min<std::size_t>(workspace_.head_rows, head_rows_.size() - begin);
     run_head(forward, std::span(head_rows_).subspan(begin, count));
+    ProfiledBlock block(profiler, "phases", "sample");
     sample_rows(plan, std::span(sampling_rows_).subspan(begin, count));
   }
   for (std::uint32_t i = 0; i < sequences_.size(); ++i) {

@@ -13,6 +13,7 @@
 #include "model/host_engine/step_workspace.hpp"
 #include "model/sampler/sampler.hpp"
 #include "runtime/doors/step_runner.hpp"
+#include "runtime/profiler.hpp"
 
 namespace troupe {
 
@@ -21,10 +22,15 @@ class HostStepRunner : public StepRunner {
   // `limits` as given to plan_memory, `kv_blocks` as it answered. kInternal when the memory is not there after all.
   static Result<std::unique_ptr<HostStepRunner>> make(std::shared_ptr<const HostModel> model,
                                                       const HostKernels& kernels, const HostLimits& limits,
-                                                      std::uint32_t kv_blocks);
+                                                      std::uint32_t kv_blocks,
+                                                      std::shared_ptr<Profiler> profiler = nullptr);
 
   const RunnerInfo& info() const override { return info_; }
   void submit(std::shared_ptr<const StepPlan> plan, Done done) override;
+
+  // Keeps K/V in RAM as it is touched; false: the system forbids it.
+  bool pin_memory() const { return kv_storage_.pin(true); }
+  std::uint64_t kv_bytes() const { return kv_storage_.size(); }
 
   // Logits of the last step's sampling rows, in the plan's order, [rows][stride]; only of the last turn when there were
   // more than kHeadRowsMax. For tests and measurements of accuracy.
@@ -32,10 +38,11 @@ class HostStepRunner : public StepRunner {
 
  private:
   HostStepRunner(std::shared_ptr<const HostModel> model, const HostKernels& kernels, const HostLimits& limits,
-                 std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv, AttentionPlan plan);
+                 std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv, AttentionPlan plan,
+                 std::shared_ptr<Profiler> profiler);
 
   void gather(const StepPlan& plan);
-  void compute(const StepPlan& plan);
+  void compute(const StepPlan& plan, Profiler* profiler);
   void start_results(const StepPlan& plan);
   void sample_rows(const StepPlan& plan, std::span<const std::uint32_t> plan_rows);
   void sample_row(const StepPlan& plan, std::uint32_t plan_row, const float* logits, Sampler& sampler);
@@ -48,7 +55,8 @@ class HostStepRunner : public StepRunner {
   StepWorkspace workspace_;
   Storage kv_storage_;
   AttentionPlan attention_plan_;
-  std::vector<Sampler> samplers_;  // one a thread
+  std::vector<Sampler> samplers_;             // one a thread
+  const std::shared_ptr<Profiler> profiler_;  // may be none
 
   // Of the current step.
   std::vector<TokenId> tokens_;               // of all rows, one after the other

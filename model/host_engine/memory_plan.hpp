@@ -2,6 +2,7 @@
 // How much memory a model needs and how many K/V blocks fit, decided before anything is loaded. Pure arithmetic: what
 // the process may use is handed in.
 #include <cstdint>
+#include <vector>
 
 #include "model/architectures/model_description.hpp"
 #include "model/host_engine/host_formats.hpp"
@@ -16,6 +17,8 @@ struct HostLimits {
   std::uint32_t context = 0;       // positions of one sequence; 0: the model's own
   std::uint32_t steps_in_flight = 1;
   HostFormats formats;
+  bool preallocate = false;         // K/V has all its memory from the start
+  std::vector<std::uint32_t> pins;  // the CPU of each thread; empty: anywhere
 };
 
 struct MemoryBudget {

@@ -90,6 +90,18 @@ void trim(const Verb& verb) {
   });
 }
 
+void profile(const Verb& verb) {
+  Result<std::uint32_t> steps = parse_profile(verb.body);
+  if (!steps) return verb.reply(error_answer(steps.error()));
+  if (!verb.admin.profile) {
+    return verb.reply(error_answer({ErrorCode::kUnsupported, "this server has nothing to profile", "", 0}));
+  }
+  note("profile of " + std::to_string(*steps) + " steps");
+  verb.admin.profile(*steps, [reply = verb.reply](Result<std::string> profile) {
+    reply(profile ? json_answer(std::move(*profile)) : error_answer(profile.error()));
+  });
+}
+
 void reload(const Verb& verb) {
   Result<bool> dry_run = parse_reload(verb.body);
   if (!dry_run) return verb.reply(error_answer(dry_run.error()));
@@ -116,6 +128,7 @@ void answer_admin(const AdminOptions& admin, const Metrics* metrics, std::string
   if (name == "clamp") return clamp(verb);
   if (name == "cache") return cache(verb);
   if (name == "trim") return trim(verb);
+  if (name == "profile") return profile(verb);
   reload(verb);
 }
 

@@ -35,15 +35,19 @@ struct HttpLimits {
 // thread, with a JSON object of what changed; an error means that nothing did.
 using ReloadFunction = std::function<void(bool dry_run, std::function<void(Result<std::string>)> done)>;
 
+// Profiles the next `steps` steps. `done` is called once, from any thread, with the profile as JSON.
+using ProfileFunction = std::function<void(std::uint32_t steps, std::function<void(Result<std::string>)> done)>;
+
 struct AdminOptions {
   std::string key;                  // empty: there is nothing at /admin
   AdminService* service = nullptr;  // outlives the server
   ReloadFunction reload;
+  ProfileFunction profile;
 };
 
 // What can be changed while the server runs. A request is answered by what was in force when its head had been read.
 struct HttpTuning {
-  std::vector<std::string> api_keys;         // none, and none of tenants: everybody may ask
+  std::vector<std::string> api_keys;        // none, and none of tenants: everybody may ask
   std::vector<ApiKeys::Named> tenant_keys;  // of tenants with a name
   HttpLimits limits;
   std::string cors_origin = "*";  // Access-Control-Allow-Origin; empty sends none

@@ -29,6 +29,7 @@ constexpr Route kRoutes[] = {
     {"/admin/v1/cache", HttpRoute::kAdmin, kPost, false},
     {"/admin/v1/trim", HttpRoute::kAdmin, kPost, false},
     {"/admin/v1/reload", HttpRoute::kAdmin, kPost, false},
+    {"/admin/v1/profile", HttpRoute::kAdmin, kPost, false},
 };
 constexpr Route kModelRoute = {"/v1/models/", HttpRoute::kModels, kGet, false};
 

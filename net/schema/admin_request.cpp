@@ -9,6 +9,7 @@
 #include "net/schema/json_parse.hpp"
 #include "net/schema/utf8.hpp"
 #include "runtime/doors/access_log.hpp"
+#include "runtime/profiler.hpp"
 
 namespace troupe {
 namespace {
@@ -103,6 +104,17 @@ Result<bool> parse_reload(std::string_view body) {
   bool dry_run = fields.boolean("dry_run", false);
   if (error) return *error;
   return dry_run;
+}
+
+Result<std::uint32_t> parse_profile(std::string_view body) {
+  constexpr std::uint32_t kStepsDefault = 20;
+  Result<boost::json::object> object = object_of(body, {"steps"});
+  if (!object) return object.error();
+  std::optional<Error> error;
+  JsonFields fields(*object, error);
+  auto steps = fields.integer("steps", 1, Profiler::kStepsMax, kStepsDefault);
+  if (error) return *error;
+  return static_cast<std::uint32_t>(steps);
 }
 
 }  // namespace troupe

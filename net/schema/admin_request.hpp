@@ -20,5 +20,6 @@ Result<std::string> parse_cancel_tenant(std::string_view body);           // {"t
 Result<std::optional<std::uint32_t>> parse_clamp(std::string_view body);  // {"max_tokens": 64} or null
 Result<CacheChange> parse_cache(std::string_view body);                   // {"result_cache": false}
 Result<bool> parse_reload(std::string_view body);                         // empty, or {"dry_run": true}
+Result<std::uint32_t> parse_profile(std::string_view body);               // empty (20 steps), or {"steps": 50}
 
 }  // namespace troupe

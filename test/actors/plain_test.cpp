@@ -42,6 +42,9 @@ TEST_CASE("thread plan gives every core to compute and one in eight to the rest,
     CHECK(plan.text == row.text);
   }
   CHECK(plan_threads(2).text_nice == 5);
+  CHECK(plan_threads(16, 8).compute == 8);
+  CHECK(plan_threads(4, 8).compute == 4);  // a quota below the cores there are
+  CHECK(plan_threads(16, 8).io == 2);
   CHECK(plan_threads(0).actors == 1);
   CHECK(plan_threads(0).compute == 1);
 }

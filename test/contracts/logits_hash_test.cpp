@@ -101,7 +101,7 @@ std::vector<std::shared_ptr<const HostModel>> tiny_models() {
 
 }  // namespace
 
-TEST_CASE("contract 2: random mixes give the logits of each sequence alone, bit for bit") {
+TEST_CASE("exact_mixes: contract 2: random mixes give the logits of each sequence alone, bit for bit") {
   std::vector<std::shared_ptr<const HostModel>> models = tiny_models();
   std::vector<const HostKernels*> tables = all_kernels();
   constexpr std::uint32_t kSets = 1;  // of sequences, for each model
@@ -144,7 +144,7 @@ TEST_CASE("contract 2: random mixes give the logits of each sequence alone, bit 
   CHECK(sum.handed_over > 0);
 }
 
-TEST_CASE("contract 2: the comparison turns red when a result depends on the batch") {
+TEST_CASE("exact_control: contract 2: the comparison turns red when a result depends on the batch") {
   TinyShape shape;
   shape.hidden = 128, shape.intermediate = 256;  // the defect splits rows longer than 64
   auto model = tiny(shape);
@@ -155,7 +155,7 @@ TEST_CASE("contract 2: the comparison turns red when a result depends on the bat
   CHECK(found.rows_differing > found.rows / 4);
 }
 
-TEST_CASE("contract 2: cut at any token, the rest follows from the request and the tokens so far") {
+TEST_CASE("exact_cuts: contract 2: cut at any token, the rest follows from the request and the tokens so far") {
   for (const auto& model : tiny_models()) {
     auto make_runner = maker(model, **select_kernels(""), 2, 64);
     auto sequences = make_sequences(3, 20, 12, model->hyper.vocab_size, 5);  // greedy, sampled, with penalties
@@ -174,7 +174,7 @@ TEST_CASE("contract 2: cut at any token, the rest follows from the request and t
   }
 }
 
-TEST_CASE("contract 2: seeds and choices differ, equal ones do not") {
+TEST_CASE("exact_seeds: contract 2: seeds and choices differ, equal ones do not") {
   TinyShape shape;
   shape.tied = false;
   auto model = tiny(shape);
@@ -194,17 +194,30 @@ TEST_CASE("contract 2: seeds and choices differ, equal ones do not") {
   CHECK(record.at(1).output == record.at(4).output);
 }
 
-TEST_CASE("contract 2: a fixed model gives the logits it gave when numerics version TX1 was fixed") {
+TEST_CASE("exact_hash: contract 2: fixed models give the logits they gave when numerics version TX1 was fixed") {
   REQUIRE(std::string(kNumericsVersion) == "TX1");  // a new version gets new numbers here
-  TinyShape shape;
-  shape.tied = false;
-  auto model = tiny(shape);
-  auto sequences = make_sequences(3, 30, 10, model->hyper.vocab_size, 1);
-  for (const HostKernels* kernels : all_kernels()) {
-    INFO(kernels->name);
-    std::uint64_t hash = 0;
-    for (const auto& [id, sequence] : record_alone(maker(model, *kernels, 1, 64), sequences))
-      for (auto [position, logits_hash] : sequence.hashes) hash = (hash ^ logits_hash) * 0x100000001B3;
-    CHECK(hash == 0xA8D5D3869ECBF347);
+  struct Case {
+    DType type;
+    WeightsAs weights;
+    std::uint64_t hash;
+  };
+  // Codes; floats; floats that are quantised at load.
+  for (const Case& c : {Case{DType::kQ4_1, WeightsAs::kFile, 0xA8D5D3869ECBF347},
+                        Case{DType::kF16, WeightsAs::kFile, 0xDBE7F987EBC4307C},
+                        Case{DType::kF32, WeightsAs::kInt4, 0x06082C678A80C73C}}) {
+    TinyShape shape;
+    shape.tied = false;
+    shape.type = shape.value_type = c.type;
+    HostFormats formats;
+    formats.weights = c.weights;
+    auto model = load_weights(TemporaryFile(tiny_model(shape).bytes()).path(), 1, formats);
+    auto sequences = make_sequences(3, 30, 10, model->hyper.vocab_size, 1);
+    for (const HostKernels* kernels : all_kernels()) {
+      INFO(kernels->name << ", " << format_of(c.type).name);
+      std::uint64_t hash = 0;
+      for (const auto& [id, sequence] : record_alone(maker(model, *kernels, 1, 64), sequences))
+        for (auto [position, logits_hash] : sequence.hashes) hash = (hash ^ logits_hash) * 0x100000001B3;
+      CHECK(hash == c.hash);
+    }
   }
 }

@@ -85,7 +85,7 @@ struct Layer {
 
 }  // namespace
 
-TEST_CASE("contract 2: layers give the same bits on every instruction set and number of threads") {
+TEST_CASE("exact_layers: contract 2: layers give the same bits on every instruction set and number of threads") {
   const Layer layer;
   const Aligned<float> expected = layer.run(kPortableKernels, 1);
   auto tables = optimised_kernels();
@@ -201,7 +201,9 @@ struct LongContext {
 
 }  // namespace
 
-TEST_CASE("contract 2: a long context split over threads by spans gives the bits of one pass, whatever the chunks") {
+TEST_CASE(
+    "exact_spans: contract 2: a long context split over threads by spans gives the bits of one pass, whatever the "
+    "chunks") {
   auto tables = optimised_kernels();
   tables.push_back(&kPortableKernels);
   for (const KvType type : {KvType::kInt8, KvType::kF16}) {

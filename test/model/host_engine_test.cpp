@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <map>
 
 #include "model/float_reference/float_reference.hpp"
 #include "test/model/golden.hpp"
@@ -176,6 +177,38 @@ TEST_CASE("host engine stays near the float reference on golden models, rotary d
     CHECK(wrong > 20 * right);
     CHECK(relative_error(*path, 40, {}, int8) < 0.12);
   }
+}
+
+TEST_CASE("R050: a profiled step has the bits of any other, and a span for every phase of every layer") {
+  TinyShape shape;
+  auto model = model_of(shape);
+  auto profiler = std::make_shared<Profiler>();
+  auto made = HostStepRunner::make(model, kernels(), small_limits(), kBlocks, profiler);
+  REQUIRE(made.ok());
+  Profile profile;
+  REQUIRE(profiler->start(20, [&](Result<Profile> whole) { profile = std::move(whole).value(); }).ok());
+  std::vector<TokenId> tokens = some_tokens(20, model->hyper.vocab_size);
+  auto profiled = logits_of(**made, tokens), plain = logits_of(*runner_of(model), tokens);
+  CHECK(profiled == plain);
+  CHECK(profile.steps == 20);
+  std::map<std::string, int> calls;
+  for (const ProfileSpan& span : profile.spans) {
+    ++calls[span.name];
+    CHECK(span.end >= span.begin);
+    CHECK(span.begin >= profile.begin);
+    CHECK(span.end <= profile.end);
+    if (span.name == std::string("down")) {
+      CHECK(span.rows == shape.hidden);
+      CHECK(span.columns == shape.intermediate);
+      CHECK(span.operations == 2ULL * shape.hidden * shape.intermediate);
+      CHECK(span.bytes > 0);
+    }
+  }
+  int layers = static_cast<int>(model->layers.size());
+  for (const char* name : {"q/k/v", "append K/V", "attention", "o", "gate/up", "down"})
+    CHECK(calls[name] == 20 * layers);
+  for (const char* name : {"embedding", "head", "sample"}) CHECK(calls[name] == 20);
+  CHECK(calls["norm"] == 20 * (2 * layers + 1));
 }
 
 TEST_CASE("host engine says what it is") {

@@ -1,6 +1,7 @@
 #include "model/load_model.hpp"
 
 #include <catch2/catch.hpp>
+#include <fstream>
 
 #include "runtime/log.hpp"
 #include "test/model/golden.hpp"
@@ -141,4 +142,110 @@ TEST_CASE("check_model reads the real model's card") {
   CHECK(checked->card.vocab_size == 49152);
   CHECK(checked->card.codec->chat_template_status().ok());
   CHECK(checked->general_name == "Smollm2 135M 8k Lc100K Mix1 Ep2");
+}
+
+TEST_CASE("R042: without preload a model is packed by its first step, and gives the same tokens") {
+  TemporaryFile file(tiny_model_with_tokenizer({}).bytes(), "tiny-1M.gguf");
+  LoadOptions lazy = options();
+  lazy.preload = false;
+  std::vector<double> progress;
+  lazy.progress = [&](double fraction) { progress.push_back(fraction); };
+  auto eager = load_model(file.path(), options());
+  auto loaded = load_model(file.path(), lazy);
+  REQUIRE((eager.ok() && loaded.ok()));
+  CHECK(loaded->weights == nullptr);
+  CHECK(loaded->card.numerics_class == eager->card.numerics_class);
+  auto runner = loaded->make_runner(), second = loaded->make_runner(), expected = eager->make_runner();
+  REQUIRE((runner && second && expected));
+  CHECK(progress.empty());
+  CHECK(runner->info().numerics_class == expected->info().numerics_class);
+  CHECK(runner->info().device == expected->info().device);
+  CHECK(runner->info().blocks_total == expected->info().blocks_total);
+  CHECK(runner->info().rows_max == expected->info().rows_max);
+  CHECK(runner->info().tokens_max == expected->info().tokens_max);
+  CHECK(runner->info().context_length == expected->info().context_length);
+  CHECK(runner->info().vocab_size == expected->info().vocab_size);
+  CHECK(runner->info().steps_in_flight == expected->info().steps_in_flight);
+  auto tokens = generate_greedy(*expected, {1, 2, 3}, 4);
+  CHECK(generate_greedy(*runner, {1, 2, 3}, 4) == tokens);
+  REQUIRE_FALSE(progress.empty());
+  std::size_t once = progress.size();
+  CHECK(generate_greedy(*second, {1, 2, 3}, 4) == tokens);
+  CHECK(progress.size() == once);
+}
+
+TEST_CASE("R042: a weight that is broken is an error of the first step, where nobody looked before") {
+  GgufWriter writer = tiny_model_with_tokenizer({});
+  Bytes bytes = writer.bytes();
+  std::fill(bytes.end() - 4096, bytes.end(), std::uint8_t{0xFF});  // scales that are NaN
+  TemporaryFile file(bytes, "tiny-1M.gguf");
+  LoadOptions lazy = options();
+  lazy.preload = false;
+  REQUIRE_FALSE(load_model(file.path(), options()).ok());
+  auto loaded = load_model(file.path(), lazy);
+  REQUIRE(loaded.ok());
+  auto runner = loaded->make_runner();
+  REQUIRE(runner);
+  auto plan = std::make_shared<StepPlan>();
+  RowSampling greedy;
+  plan->step = 1;
+  add_row(*plan, 1, 0, {1}, 0, &greedy);
+  int called = 0;
+  runner->submit(plan, [&](const Result<StepResult>& result) {
+    ++called;
+    REQUIRE_FALSE(result.ok());
+    CHECK_THAT(result.error().message, Catch::Contains("is not finite"));
+  });
+  CHECK(called == 1);
+}
+
+TEST_CASE("R044: warm-up steps run before anybody uses the first runner, and change nothing") {
+  TemporaryFile file(tiny_model_with_tokenizer({}).bytes(), "tiny-1M.gguf");
+  LoadOptions warm = options();
+  warm.warmup_samples = 5;
+  auto cold = load_model(file.path(), options());
+  auto loaded = load_model(file.path(), warm);
+  REQUIRE((cold.ok() && loaded.ok()));
+  auto runner = loaded->make_runner(), expected = cold->make_runner();
+  CHECK(generate_greedy(*runner, {1, 2, 3}, 6) == generate_greedy(*expected, {1, 2, 3}, 6));
+}
+
+TEST_CASE("R043: memory is pinned where the system allows it, and a refusal is only a warning") {
+  TemporaryFile file(tiny_model_with_tokenizer({}).bytes(), "tiny-1M.gguf");
+  LoadOptions pinned = options();
+  pinned.pin_memory = true;
+  std::uint64_t bytes = 0;
+  pinned.pinned = [&](std::uint64_t more) { bytes += more; };
+  auto loaded = load_model(file.path(), pinned);
+  REQUIRE(loaded.ok());
+  auto runner = loaded->make_runner();
+  REQUIRE(runner);
+  CHECK(generate_greedy(*runner, {1, 2, 3}, 2).size() == 2);
+  std::uint64_t all = loaded->weights->weights_bytes + loaded->memory.kv_bytes();
+  INFO(bytes << " of " << all << " bytes are pinned");
+  CHECK((bytes == 0 || bytes >= loaded->weights->weights_bytes));
+}
+
+TEST_CASE("R047: with preallocation all K/V memory is there before the first request") {
+  TemporaryFile file(tiny_model_with_tokenizer({}).bytes(), "tiny-1M.gguf");
+  auto resident = [] {
+    std::ifstream statm("/proc/self/statm");
+    std::uint64_t size = 0, pages = 0;
+    statm >> size >> pages;
+    return pages * 4096;
+  };
+  LoadOptions o = options();
+  o.memory.kv_bytes = 64U << 20;
+  o.limits.preallocate = true;
+  auto loaded = load_model(file.path(), o);
+  REQUIRE(loaded.ok());
+  std::uint64_t before = resident();
+  auto runner = loaded->make_runner();
+  REQUIRE(runner);
+  CHECK(resident() - before > 60U << 20);
+  o.limits.preallocate = false;
+  auto other = load_model(file.path(), o);
+  before = resident();
+  auto sparse = other->make_runner();
+  CHECK(resident() - before < 32U << 20);
 }

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <random>
 
@@ -159,4 +160,21 @@ TEST_CASE("R040: what cannot be written or read is said, and nothing is left beh
   CHECK_THAT(no_source.error().message, Catch::Contains("/no/such/file.gguf"));
   CHECK_FALSE(std::filesystem::exists(source.path() + ".q"));
   CHECK_FALSE(std::filesystem::exists(source.path() + ".q.part"));
+}
+
+TEST_CASE("R041: a value beyond what a type can hold is an error, not an infinity in the file") {
+  TinyShape shape;
+  shape.type = shape.value_type = shape.embedding_type = DType::kF32;
+  Bytes bytes = tiny_model(shape).bytes();
+  const float huge = 1e12F;
+  std::memcpy(bytes.data() + bytes.size() - 40, &huge, sizeof huge);  // in the last matrix
+  TemporaryFile source(bytes);
+  for (DType type : {DType::kF16, DType::kQ8_0, DType::kQ4_1}) {
+    auto done = quantize_model(source.path(), source.path() + ".q", type, 1);
+    REQUIRE_FALSE(done.ok());
+    CHECK_THAT(done.error().message,
+               Catch::Contains("has a value that is too large for " + std::string(format_of(type).name)));
+  }
+  CHECK(quantize_model(source.path(), source.path() + ".q", DType::kBF16, 1).ok());
+  std::filesystem::remove(source.path() + ".q");
 }

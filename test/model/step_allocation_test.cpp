@@ -51,7 +51,8 @@ TEST_CASE("contract 7: a step allocates nothing") {
     TemporaryFile file(tiny_model(shape).bytes());
     HostLimits limits;
     limits.threads = 2, limits.rows_max = 8, limits.tokens_max = 128;
-    auto runner = HostStepRunner::make(load_weights(file.path()), **select_kernels(""), limits, 128);
+    auto profiler = std::make_shared<Profiler>();
+    auto runner = HostStepRunner::make(load_weights(file.path()), **select_kernels(""), limits, 128, profiler);
     REQUIRE(runner.ok());
     REQUIRE(has_started("compute-1"));
 
@@ -60,11 +61,14 @@ TEST_CASE("contract 7: a step allocates nothing") {
     everything = sampled;
     everything.repetition_penalty = 1.1F, everything.frequency_penalty = 0.5F, everything.logprobs = 20;
     everything.bias = {0, 1}, everything.banned = {0, 1}, everything.history = {0, 2};
-    for (std::uint32_t step = 0; step < 4; ++step) {
+    Profile profile;
+    for (std::uint32_t step = 0; step < 6; ++step) {
+      if (step == 4)  // the last two are profiled; the profile is handed over after the second
+        REQUIRE(profiler->start(2, [&](Result<Profile> whole) { profile = std::move(whole).value(); }).ok());
       auto plan = std::make_shared<StepPlan>();
       plan->step = step + 1;
       plan->flags = step % 2 == 0 ? kHashLogits : 0;
-      std::vector<TokenId> chunk(100 - step * 30, 5);
+      std::vector<TokenId> chunk(100 - step * 15, 5);
       add_row(*plan, 1, 0, chunk, 0, step % 2 == 0 ? &sampled : nullptr);
       add_row(*plan, 2, 300 + step, {1}, 10, &greedy);
       add_row(*plan, 3, step, {2}, 40, &everything);
@@ -74,6 +78,7 @@ TEST_CASE("contract 7: a step allocates nothing") {
       plan->history = {{1, 2, 1}, {2, 0, 1}};
       CHECK(allocations_of(**runner, plan).count == 0);
     }
+    CHECK(profile.spans.size() > 2 * 2 * 8);
   }
 }
 

@@ -58,9 +58,15 @@ struct Bench {
   HttpOptions options(std::string key, std::vector<std::string> api_keys) {
     HttpOptions made;
     made.api_keys = std::move(api_keys);
-    made.admin = {std::move(key), &admin, [this](bool dry_run, const auto& done) {
+    made.admin = {std::move(key), &admin,
+                  [this](bool dry_run, const auto& done) {
                     admin.said.push_back(dry_run ? "plan" : "reload");
                     done(std::string("{\"changes\":[]}"));
+                  },
+                  [this](std::uint32_t steps, const auto& done) {
+                    admin.said.push_back("profile " + std::to_string(steps));
+                    if (steps == 7) return done(Error{ErrorCode::kRateLimited, "a profile ended a moment ago", "", 4});
+                    done(std::string("{\"table\":[]}"));
                   }};
     return made;
   }
@@ -134,9 +140,13 @@ TEST_CASE("R005: each verb does what it says and says what it did") {
   CHECK(bench.post("clamp", R"({"max_tokens":null})").body == R"({"max_tokens":null})");
   CHECK(bench.post("reload", R"({"dry_run":true})").body == R"({"changes":[]})");
   CHECK(bench.post("reload", "").status == 200);
+  CHECK(bench.post("profile", R"({"steps":50})").body == R"({"table":[]})");
+  CHECK(bench.post("profile", "").status == 200);
+  CHECK(bench.post("profile", R"({"steps":7})").status == 429);
+  CHECK(bench.post("profile", R"({"steps":201})").status == 400);
   CHECK(bench.admin.said == std::vector<std::string>{"drain", "undrain", "shed -5", "cancel 0123456789ab",
                                                      "cancel anonymous", "cancel search", "clamp 64", "clamp none",
-                                                     "plan", "reload"});
+                                                     "plan", "reload", "profile 50", "profile 20", "profile 7"});
   CHECK(bench.post("cache", R"({"result_cache":false})").body == R"({"result_cache":false,"prefix_cache":false})");
   CHECK_FALSE(bench.admin.caches_now.result_cache);
   CHECK(bench.post("cache", R"({"prefix_cache":true})").status == 400);

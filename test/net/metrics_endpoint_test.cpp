@@ -89,7 +89,7 @@ TEST_CASE("metrics endpoint refuses a port that is taken and an address that is 
 
 TEST_CASE("R030: a scrape shows what was observed") {
   Metrics metrics;
-  metrics.describe({"0.1.0", "a \"model\"", "llama", "Q4_1", "class", "host"});
+  metrics.describe({"0.1.0", "a \"model\"", "llama", "Q4_1", "class", "host", {}});
   auto endpoint = start_somewhere(metrics);
   REQUIRE(endpoint->port() != 0);
 

@@ -87,7 +87,7 @@ const std::vector<std::string> kLlamaCppNames = {"llamacpp:prompt_tokens_total",
 
 // Two finished sequences, one refusal, one step, 40 KV blocks.
 void observe_some(Metrics& metrics) {
-  metrics.describe({"1", "tiny", "llama", "F32", "class", "host"});
+  metrics.describe({"1", "tiny", "llama", "F32", "class", "host", {{"f32", 1000}}});
   for (int i = 0; i < 2; ++i) {
     metrics.request_received();
     metrics.request_accepted(30);

@@ -1,0 +1,19 @@
+#pragma once
+// The two rates a profile is held against, measured in some milliseconds.
+#include "gpu/host/roofline.hpp"
+#include "runtime/profile_table.hpp"
+
+namespace troupe {
+
+inline MachineRates measure_machine(std::uint32_t threads) {
+  constexpr std::size_t kReadBytes = std::size_t{100} << 20;  // more than caches hold, or nearly
+  ThreadPool pool(threads, "rates");
+  MachineRates rates;
+  for (const ComputeRate& rate : compute_rates(pool, true)) {
+    if (rate.is_integer) rates.operations = std::max(rates.operations, rate.operations);
+  }
+  rates.bytes = read_bandwidth(pool, kReadBytes, true);
+  return rates;
+}
+
+}  // namespace troupe

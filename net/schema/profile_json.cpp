@@ -1,0 +1,56 @@
+#include "net/schema/profile_json.hpp"
+
+#include <map>
+
+#include "net/schema/json_writer.hpp"
+
+namespace troupe {
+namespace {
+
+// Microseconds since the profile began: what the format counts in.
+double micros(const Profile& profile, std::chrono::steady_clock::time_point at) {
+  return std::chrono::duration<double, std::micro>(at - profile.begin).count();
+}
+
+void write_event(JsonWriter& json, const Profile& profile, const ProfileSpan& span, int track) {
+  json.begin_object().field("name", span.name).field("cat", span.track).field("ph", "X").field("pid", 1);
+  json.field("tid", track).field("ts", micros(profile, span.begin));
+  json.field("dur", micros(profile, span.end) - micros(profile, span.begin));
+  json.key("args").begin_object();
+  if (span.layer >= 0) json.field("layer", span.layer);
+  if (span.tokens > 0) json.field("tokens", span.tokens);
+  if (span.rows > 0) json.field("rows", span.rows);
+  if (span.columns > 0) json.field("columns", span.columns);
+  if (span.bytes > 0) json.field("bytes", span.bytes);
+  if (span.operations > 0) json.field("operations", span.operations);
+  json.end_object().end_object();
+}
+
+}  // namespace
+
+std::string profile_json(const Profile& profile, const MachineRates& machine) {
+  std::map<std::string, int> tracks;
+  for (const ProfileSpan& span : profile.spans) tracks.emplace(span.track, static_cast<int>(tracks.size()) + 1);
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().field("steps", profile.steps).field("spans_dropped", profile.spans_dropped);
+  json.field("wall_us", micros(profile, profile.end));
+  json.key("machine").begin_object().field("int8_operations_per_s", machine.operations);
+  json.field("read_bytes_per_s", machine.bytes).end_object();
+  json.key("table").begin_array();
+  for (const ProfileRow& row : profile_table(profile, machine)) {
+    json.begin_object().field("track", row.track).field("name", row.name).field("calls", row.calls);
+    json.field("seconds", row.seconds).field("share", row.share).field("bytes_per_s", row.bytes_per_s());
+    json.field("operations_per_s", row.operations_per_s()).field("of_roofline", row.of_roofline).end_object();
+  }
+  json.end_array().key("traceEvents").begin_array();
+  for (const auto& [name, id] : tracks) {
+    json.begin_object().field("name", "thread_name").field("ph", "M").field("pid", 1).field("tid", id);
+    json.key("args").begin_object().field("name", name).end_object().end_object();
+  }
+  for (const ProfileSpan& span : profile.spans) write_event(json, profile, span, tracks[span.track]);
+  json.end_array().end_object();
+  return out;
+}
+
+}  // namespace troupe
