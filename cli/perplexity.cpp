@@ -1,4 +1,6 @@
 // troupe perplexity: how well a model predicts a text, in the formats the settings say: what a quantisation costs.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -87,6 +89,7 @@ int perplexity(const LoadedSettings& loaded, const PerplexityArguments& a) {
       HostStepRunner::make(model->weights, **kernels, options.limits, (a.window + kBlockSize - 1) / kBlockSize);
   if (!runner) return report(runner.error());
 
+  const bool is_watched = isatty(STDERR_FILENO) != 0;
   double sum = 0.0;
   std::size_t windows = tokens->size() / a.window;
   std::uint64_t step = 0;
@@ -96,9 +99,10 @@ int perplexity(const LoadedSettings& loaded, const PerplexityArguments& a) {
       Status done = score(**runner, window, at, std::min(at + kHeadRowsMax, a.window), ++step, sum);
       if (!done) return report(done.error());
     }
-    std::fprintf(stderr, "\r%zu of %zu windows", i + 1, windows);
+    if (is_watched)
+      std::fprintf(stderr, "\r%zu of %zu windows%s", i + 1, windows,
+                   i + 1 == windows ? "\r                         \r" : "");
   }
-  std::fprintf(stderr, "\r                              \r");
   double scored = static_cast<double>(windows * (a.window - 1));
   std::printf("%s, weights %s, K/V %s: perplexity %.3f over %zu windows of %u tokens\n", model->card.name.c_str(),
               settings.quantization ? (model->card.quantization + " as " + settings.precision).c_str()
