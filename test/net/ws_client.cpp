@@ -61,7 +61,7 @@ void WsClient::raw(std::string_view bytes) {
 
 std::size_t WsClient::flood(std::string_view bytes, std::size_t most) {
   constexpr int kPatienceMs = 2000;  // a server under sanitizers is slow
-  int buffer = 1 << 16;  // a large one is writable again only when much of it is gone
+  int buffer = 1 << 16;              // a large one is writable again only when much of it is gone
   setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
   std::size_t sent_all = 0;
   for (std::string_view rest = bytes; sent_all < most;) {
