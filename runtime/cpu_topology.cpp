@@ -62,6 +62,7 @@ std::vector<LogicalCpu> pinning_order(std::vector<LogicalCpu> cpus) {
   std::sort(cpus.begin(), cpus.end(), [](const LogicalCpu& a, const LogicalCpu& b) { return a.cpu < b.cpu; });
   std::map<std::uint32_t, std::uint32_t> seen;  // CPUs of a core so far
   std::vector<std::pair<std::uint32_t, LogicalCpu>> ranked;
+  ranked.reserve(cpus.size());
   for (const LogicalCpu& cpu : cpus) ranked.emplace_back(seen[cpu.core]++, cpu);
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
     return std::tie(a.first, a.second.node) < std::tie(b.first, b.second.node);

@@ -59,7 +59,7 @@ void set_canon_float_environment() {
 #endif
 }
 
-ThreadPool::ThreadPool(std::uint32_t threads, std::string name, std::vector<std::uint32_t> pins)
+ThreadPool::ThreadPool(std::uint32_t threads, const std::string& name, std::vector<std::uint32_t> pins)
     : threads_(threads), shares_(threads), pins_(std::move(pins)) {
   TROUPE_CHECK(threads >= 1, "a pool has at least the thread that calls it");
   TROUPE_CHECK(pins_.empty() || pins_.size() >= threads, "a CPU for every thread");

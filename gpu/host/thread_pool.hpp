@@ -22,7 +22,7 @@ class ThreadPool {
 
   // threads >= 1; threads - 1 are started and called "<name>-1" and so on. `pins`: the CPU each thread stays on, the
   // caller's first (from its first step on); empty, or one for every thread.
-  explicit ThreadPool(std::uint32_t threads, std::string name = "compute", std::vector<std::uint32_t> pins = {});
+  explicit ThreadPool(std::uint32_t threads, const std::string& name = "compute", std::vector<std::uint32_t> pins = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
