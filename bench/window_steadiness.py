@@ -121,8 +121,9 @@ def main():
     print("machine:", platform.processor() or platform.machine(), f"{len(os.sched_getaffinity(0))} cores",
           f"load average {os.getloadavg()[0]:.1f}")
     with Server(options) as server:
-        rate = options.load * capacity(server, 3 if options.smoke else 30)
-        print(f"constant rate: {rate:.2f} requests/s, {100 * options.load:.0f} % of what a closed loop reached", flush=True)
+        rate = 5.0 if options.smoke else options.load * capacity(server, 30)
+        print(f"constant rate: {rate:.2f} requests/s" + ("" if options.smoke else f", {100 * options.load:.0f} % of a closed loop's"),
+              flush=True)
         steady = under_load(server, rate, seconds, lambda sample: None)[0 if options.smoke else int(30 / INTERVAL_S):]
         trims = [sample["llm_gap_trim"] for sample in steady]
         cv = statistics.pstdev(trims) / statistics.mean(trims)
@@ -133,12 +134,12 @@ def main():
               f"{min(sample['llm_step_model_gain'] for sample in steady):.2f} to {max(sample['llm_step_model_gain'] for sample in steady):.2f}",
               flush=True)
 
-        cores = sorted(os.sched_getaffinity(0))
+        cores = [] if options.smoke else sorted(os.sched_getaffinity(0))  # smoke runs beside other tests
         hogs, begun, changed, settled = [], time.monotonic(), None, None
 
         def watch(sample):
             nonlocal changed, settled
-            if not hogs and time.monotonic() - begun > seconds / 2:
+            if changed is None and time.monotonic() - begun > seconds / 2:
                 hogs.extend(multiprocessing.Process(target=burn, args=(core,), daemon=True) for core in cores)
                 for hog in hogs:
                     hog.start()
@@ -152,6 +153,8 @@ def main():
             hog.kill()
         late = [sample for sample in throttled if changed is not None and sample["llm_step_seconds_count"] > changed]
         before = [sample for sample in throttled if sample not in late]
+        if not before or not late:
+            sys.exit("no steps were seen before and after the change" if not options.smoke else 0)
         print(f"(d) throttle: gain {statistics.median(sample['llm_step_model_gain'] for sample in before):.2f} before, "
               f"{statistics.median(sample['llm_step_model_gain'] for sample in late):.2f} after; error "
               f"{100 * statistics.median(sample['llm_step_model_error'] for sample in before):.1f} % before, at most "
