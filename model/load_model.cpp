@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "model/architectures/architecture.hpp"
 #include "model/gguf/gguf_file.hpp"
@@ -106,7 +107,7 @@ class Maker {
   Result<std::shared_ptr<const HostModel>> weights() {
     std::lock_guard lock(mutex_);
     if (weights_) return weights_;
-    ThreadPool pool(options_.limits.threads, "load", options_.limits.pins);
+    ThreadPool pool(options_.limits.threads, "load");  // not pinned: its caller goes on to start other threads
     auto weights = make_host_model(checked_.description, checked_.file->tensors(), checked_.file->header(),
                                    checked_.model.memory.context, options_.limits.formats, pool, options_.progress,
                                    [&](std::span<const std::byte> read) { checked_.file->forget(read); });
@@ -180,8 +181,9 @@ StepRunnerFactory eager_factory(std::shared_ptr<Maker> maker) {
   return [maker = std::move(maker)] {
     auto runner = or_say_why(maker->runner());
     if (runner && maker->is_first_runner()) {
-      if (Status warm = warm_up(*runner, maker->options().warmup_samples); !warm)
-        log(LogLevel::kWarning, "model", "warming up failed: " + warm.error().message);
+      Status warm;  // in a thread of its own: the one that steps may be pinned, and threads it starts after it
+      std::thread([&] { warm = warm_up(*runner, maker->options().warmup_samples); }).join();
+      if (!warm) log(LogLevel::kWarning, "model", "warming up failed: " + warm.error().message);
     }
     return runner;
   };

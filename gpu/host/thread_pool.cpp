@@ -80,8 +80,9 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::begin_step() {
   set_canon_float_environment();
-  if (!is_caller_pinned_) pin(0);
-  is_caller_pinned_ = true;
+  thread_local const ThreadPool* pinned_for = nullptr;
+  if (pinned_for != this) pin(0);
+  pinned_for = this;
   if (threads_ == 1) return;
   phase_.store((phase_.load(std::memory_order_relaxed) | 1U) + 2, std::memory_order_release);
   phase_.notify_all();

@@ -21,7 +21,7 @@ class ThreadPool {
   static constexpr std::chrono::microseconds kParkAfter{1000};  // after end_step: then it sleeps
 
   // threads >= 1; threads - 1 are started and called "<name>-1" and so on. `pins`: the CPU each thread stays on, the
-  // caller's first (from its first step on); empty, or one for every thread.
+  // first that of whoever calls begin_step; empty, or one for every thread.
   explicit ThreadPool(std::uint32_t threads, const std::string& name = "compute", std::vector<std::uint32_t> pins = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -71,7 +71,6 @@ class ThreadPool {
   std::atomic<std::uint32_t> started_{0};
   std::atomic<bool> stop_{false};
   const std::vector<std::uint32_t> pins_;
-  bool is_caller_pinned_ = false;
   std::vector<std::thread> workers_;
 };
 

@@ -9,7 +9,10 @@
 #include <fstream>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include "runtime/cpu_topology.hpp"
 
 namespace troupe {
 namespace {
@@ -116,6 +119,25 @@ TEST_CASE("every thread has a name and the canon's rounding mode") {
   CHECK(name == "canon-1");
   CHECK(control[0] == 0x1F80U);
   CHECK(control[1] == 0x1F80U);
+}
+
+TEST_CASE("pinned threads stay on their CPUs, whoever steps the pool, and nobody else is pinned") {
+  const std::vector<LogicalCpu> cpus = allowed_cpus();
+  const std::uint32_t first = cpus.front().cpu, last = cpus.back().cpu;
+  const auto affinity = [] {
+    std::vector<std::uint32_t> all;
+    for (const LogicalCpu& cpu : allowed_cpus()) all.push_back(cpu.cpu);
+    return all;
+  };
+  ThreadPool pool(2, "pinned", {first, last});
+  for (int stepper = 0; stepper < 2; ++stepper) {
+    std::thread([&] {
+      pool.begin_step();
+      CHECK(affinity() == std::vector<std::uint32_t>{first});
+      pool.end_step();
+    }).join();
+  }
+  CHECK(affinity().size() == cpus.size());
 }
 
 }  // namespace troupe
