@@ -95,8 +95,8 @@ std::string describe_weights(const HostModel& model, const HostKernels& kernels)
 }
 
 std::string class_of(const Checked& checked, const LoadOptions& options, std::uint64_t hash) {
-  return numerics_class(checked.file->header(), hash, checked.description.hyper, options.limits.formats.weights,
-                        checked.model.memory.kv_type);
+  return numerics_class(checked.file->header(), hash, checked.description, checked.model.memory.context,
+                        options.limits.formats.weights, checked.model.memory.kv_type);
 }
 
 // Weights and runners of one model: the weights are packed once, by the first who needs them.

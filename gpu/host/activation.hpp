@@ -24,6 +24,14 @@ static_assert(sizeof(ActivationBlock) == 448);
 // Blocks of one tile: columns (a multiple of 32) rounded up to 64; the block added by rounding is all zero.
 constexpr std::uint32_t activation_blocks(std::uint32_t columns) { return (columns + 63) / 64 * 2; }
 
+// What stands in a slot of the block added by rounding.
+inline void zero_slot(ActivationBlock& block, std::uint32_t slot) {
+  for (std::int8_t& q : block.q[slot]) q = 0;
+  block.scale[slot] = block.scaled_sum[slot] = 0.0F;
+  block.minus_8_sum[slot] = block.minus_128_sum[slot] = 0;
+  block.minus_128_sum_low[slot] = block.minus_128_sum_high[slot] = 0;
+}
+
 // ActivationBlock [tiles(tokens)][activation_blocks(columns)]
 constexpr std::size_t activation_bytes(std::uint32_t tokens, std::uint32_t columns) {
   return std::size_t{(tokens + kTokenTile - 1) / kTokenTile} * activation_blocks(columns) * sizeof(ActivationBlock);

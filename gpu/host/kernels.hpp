@@ -83,8 +83,8 @@ struct HostKernels {
   // y[n] = x * r * gain (rule 2), n a multiple of 16; y may be x.
   void (*rmsnorm)(const float* x, const float* gain, std::uint32_t n, float eps, float* y);
 
-  // x[columns], columns a multiple of 32, into slot `slot` (< 8) of a tile of activation_blocks(columns) blocks
-  // (rule 3); writes that slot only. The first of the two normalises first (rule 2), without a rounding in between.
+  // x[columns], columns a multiple of 32, into slot `slot` (< 8) of columns / 32 blocks (rule 3); writes that slot
+  // only. The first of the two normalises first (rule 2), without a rounding in between.
   void (*rmsnorm_quantize)(const float* x, const float* gain, std::uint32_t columns, float eps, ActivationBlock* tile,
                            std::uint32_t slot);
   void (*quantize)(const float* x, std::uint32_t columns, ActivationBlock* tile, std::uint32_t slot);

@@ -45,12 +45,6 @@ void quantize_block(const float* y, ActivationBlock& block, std::uint32_t slot) 
   block.minus_128_sum_high[slot] = -128 * sums[1];
 }
 
-// A tile has an even number of blocks: the one too many is zero.
-void zero_last_block(std::uint32_t columns, ActivationBlock* tile, std::uint32_t slot) {
-  const float zeros[kBlockK] = {};
-  if (columns / kBlockK % 2 != 0) quantize_block(zeros, tile[columns / kBlockK], slot);
-}
-
 void rmsnorm_quantize(const float* x, const float* gain, std::uint32_t columns, float eps, ActivationBlock* tile,
                       std::uint32_t slot) {
   const float r = rms_factor(x, columns, eps);
@@ -59,12 +53,10 @@ void rmsnorm_quantize(const float* x, const float* gain, std::uint32_t columns, 
     for (std::uint32_t i = 0; i < kBlockK; ++i) y[i] = (x[k + i] * r) * gain[k + i];
     quantize_block(y, tile[k / kBlockK], slot);
   }
-  zero_last_block(columns, tile, slot);
 }
 
 void quantize(const float* x, std::uint32_t columns, ActivationBlock* tile, std::uint32_t slot) {
   for (std::uint32_t k = 0; k < columns; k += kBlockK) quantize_block(x + k, tile[k / kBlockK], slot);
-  zero_last_block(columns, tile, slot);
 }
 
 float load_f16(const std::byte* bytes, std::uint32_t index) {

@@ -1,8 +1,9 @@
 #pragma once
 // The phases of a forward pass, each split over the pool and done when it returns. A layer is:
-//   rmsnorm_quantize, linear (q/k/v), append_kv, attention, quantize, linear (o, kAdd),
-//   rmsnorm_quantize, linear (gate/up, kSiluMul), quantize, linear (down, kAdd)
-// with rmsnorm in place of rmsnorm_quantize and nothing in place of quantize where the weights are floats.
+//   rmsnorm_quantize, linear (q/k/v), append_kv, attention, linear (o, kAdd),
+//   rmsnorm_quantize, linear_quantize (gate/up, kSiluMul), linear (down, kAdd)
+// with rmsnorm in place of rmsnorm_quantize where the weights are floats. What is quantised is so where it was
+// produced, by the thread that has it in its cache.
 // How a phase is split changes nothing in its result.
 #include <cstddef>
 #include <cstdint>
@@ -33,7 +34,12 @@ void rmsnorm_quantize(const Host& host, RowsView x, const float* gain, std::uint
                       std::uint32_t tokens, ActivationBlock* out, const std::uint32_t* order = nullptr);
 void rmsnorm(const Host& host, RowsView x, const float* gain, std::uint32_t columns, float eps, std::uint32_t tokens,
              float* out, std::size_t out_stride, const std::uint32_t* order = nullptr);
-void quantize(const Host& host, RowsView x, std::uint32_t columns, std::uint32_t tokens, ActivationBlock* out);
+// x[:] += rmsnorm(y[:]): a norm behind a layer. y is overwritten.
+void add_rmsnorm(const Host& host, float* y, std::size_t y_stride, const float* gain, std::uint32_t columns, float eps,
+                 std::uint32_t tokens, float* x, std::size_t x_stride);
+// h = silu(gate) * up or gelu(gate) * up where they are two matrices; h may be gate. codes: h quantised, or nullptr.
+void gate_mul(const Host& host, Epilogue how, RowsView gate, RowsView up, std::uint32_t columns, std::uint32_t tokens,
+              float* h, std::size_t h_stride, ActivationBlock* codes);
 
 // What a matrix is multiplied with: codes for formats that have codes, rows for floats.
 struct LinearInput {
@@ -43,6 +49,22 @@ struct LinearInput {
 
 // y = w x for all rows of w and all tokens, with its epilogue.
 void linear(const Host& host, const PackedMatrix& w, const LinearInput& x, std::uint32_t tokens, const GemmOutput& out);
+// The same, and y quantised into `codes`, which x may not be. The number of columns of y is a multiple of 32.
+void linear_quantize(const Host& host, const PackedMatrix& w, const LinearInput& x, std::uint32_t tokens,
+                     const GemmOutput& out, ActivationBlock* codes);
+
+// The largest of a row of logits, and whether all of them are finite (if not, the rest means nothing).
+struct LogitsPeak {
+  MaxLogit best;
+  bool finite = true;
+};
+LogitsPeak peak_of(const HostKernels& kernels, std::span<const float> logits);
+
+// The head: y = cap(w x) and the peak of each row. pieces: [logits_pieces_max(threads)][tokens], for itself.
+constexpr std::uint32_t kClaimsPerThread = 8;  // enough that a thread which lost its core does not decide the phase
+constexpr std::uint32_t logits_pieces_max(std::uint32_t threads) { return threads * kClaimsPerThread; }
+void linear_logits(const Host& host, const PackedMatrix& w, const LinearInput& x, std::uint32_t tokens,
+                   const GemmOutput& out, SoftCap cap, LogitsPeak* pieces, LogitsPeak* peaks);
 
 struct AttentionShape {
   std::uint32_t heads = 0;  // a multiple of kv_heads
@@ -128,12 +150,19 @@ struct KvPool {
   std::byte* data = nullptr;  // [blocks] of layout.block_bytes()
 };
 
-// qkv rows: [heads * head_dim | kv_heads * head_dim | kv_heads * head_dim]. append_kv rotates K in place and stores K
-// and V of all rows, and sets poisoned[row] to 1 where they are not finite; attention must come after it and writes out
-// rows [heads * head_dim].
+// Norms of each head of q and k, before they rotate: [head_dim]; nullptr: none.
+struct HeadNorms {
+  const float* q = nullptr;
+  const float* k = nullptr;
+  float eps = 0.0F;
+};
+
+// qkv rows: [heads * head_dim | kv_heads * head_dim | kv_heads * head_dim]. append_kv normalises Q and K and rotates K
+// in place, stores K and V of all rows, and sets poisoned[row] to 1 where they are not finite; attention must come
+// after it and writes out rows [heads * head_dim], and their codes where `codes` is not nullptr.
 void append_kv(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, float* qkv,
-               std::size_t qkv_stride, std::span<std::uint8_t> poisoned);
+               std::size_t qkv_stride, const HeadNorms& norms, std::span<std::uint8_t> poisoned);
 void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, RowsView qkv,
-               float* out, std::size_t out_stride);
+               float* out, std::size_t out_stride, ActivationBlock* codes);
 
 }  // namespace troupe

@@ -1,5 +1,6 @@
 #include "gpu/host/rope_table.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -86,14 +87,33 @@ Status check(const RopeParameters& parameters) {
     return bad("list of divisors has " + std::to_string(parameters.divisors.size()) + " entries instead of " +
                std::to_string(parameters.dims / 2));
   }
-  for (const float divisor : parameters.divisors) {
+  for (const double divisor : parameters.divisors) {
     // Below 1 a frequency could leave the range in which the reduction by pi/2 is exact.
-    if (!std::isfinite(divisor) || divisor < 0x1p-6F) return bad("divisors contain one that is too small");
+    if (!std::isfinite(divisor) || divisor < 0x1p-6) return bad("divisors contain one that is too small");
   }
   return {};
 }
 
 }  // namespace
+
+std::vector<double> yarn_divisors(std::uint32_t dims, double base, const YarnScaling& scaling) {
+  constexpr double kTwoPi = 6.283185307179586;
+  constexpr double kShortestRamp = 0.001;
+  // The pair that turns `turns` times within the original context, as a real number.
+  const auto pair_of = [&](double turns) {
+    return dims * exact_ln(scaling.original_context / (turns * kTwoPi)) / (2.0 * exact_ln(base));
+  };
+  const double begin = std::max(0.0, std::floor(pair_of(scaling.beta_fast)));
+  const double end = std::min(dims - 1.0, std::ceil(pair_of(scaling.beta_slow)));
+  std::vector<double> divisors;
+  for (std::uint32_t i = 0; i < dims / 2; ++i) {
+    const double kept = 1.0 - std::clamp((i - begin) / std::max(kShortestRamp, end - begin), 0.0, 1.0);
+    divisors.push_back(1.0 / ((1.0 - kept) / scaling.factor + kept));
+  }
+  return divisors;
+}
+
+double yarn_magnitude(double factor) { return 1.0 + 0.1 * exact_ln(factor); }
 
 Result<RopeTable> RopeTable::make(const RopeParameters& parameters) {
   if (const Status status = check(parameters); !status) return status.error();
@@ -110,7 +130,7 @@ Result<RopeTable> RopeTable::make(const RopeParameters& parameters) {
   auto* const cells = table.storage_.as<float>();
   for (std::uint32_t i = 0; i < half; ++i) {
     double frequency = exact_exp(-(2.0 * i / parameters.dims) * ln_base);
-    if (!parameters.divisors.empty()) frequency /= static_cast<double>(parameters.divisors[i]);
+    if (!parameters.divisors.empty()) frequency /= parameters.divisors[i];
     if (parameters.linear_factor != 1.0) frequency /= parameters.linear_factor;
     for (std::uint32_t position = 0; position < parameters.positions; ++position) {
       const SinCos value = exact_sin_cos(static_cast<double>(position) * frequency);

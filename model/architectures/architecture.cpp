@@ -6,7 +6,8 @@ namespace troupe {
 namespace {
 
 constexpr Architecture kArchitectures[] = {
-    {"llama", describe_llama},  // Llama 1 to 3, Mistral 7B, SmolLM, SmolLM2, TinyLlama
+    {"llama", describe_llama},   {"qwen2", describe_qwen2}, {"qwen3", describe_qwen3},
+    {"gemma3", describe_gemma3}, {"phi3", describe_phi3},
 };
 
 }  // namespace

@@ -17,7 +17,11 @@ std::span<const Architecture> architectures();
 // By general.architecture. The description points into `tensors`.
 Result<ModelDescription> describe_model(const Metadata& metadata, const TensorTable& tensors);
 
-// Builders, one a file.
+// Builders.
 Result<ModelDescription> describe_llama(const Metadata& metadata, const TensorTable& tensors);
+Result<ModelDescription> describe_qwen2(const Metadata& metadata, const TensorTable& tensors);
+Result<ModelDescription> describe_qwen3(const Metadata& metadata, const TensorTable& tensors);
+Result<ModelDescription> describe_gemma3(const Metadata& metadata, const TensorTable& tensors);
+Result<ModelDescription> describe_phi3(const Metadata& metadata, const TensorTable& tensors);
 
 }  // namespace troupe

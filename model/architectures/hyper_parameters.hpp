@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "model/gguf/metadata.hpp"
+#include "model/architectures/key_reader.hpp"
 
 namespace troupe {
 
@@ -16,15 +16,17 @@ struct HyperParameters {
   std::uint32_t intermediate_size = 0;    // a multiple of 32
   std::uint32_t num_attention_heads = 0;  // a multiple of num_key_value_heads
   std::uint32_t num_key_value_heads = 0;
-  std::uint32_t head_dim = 0;       // a multiple of 16, at most 256
-  std::uint32_t vocab_size = 0;     // rows of token_embd: set by the builder
-  float rms_norm_eps = 0.0F;        // (0, 1)
-  double rope_theta = 10000.0;      // >= 1
-  double rope_linear_factor = 1.0;  // frequencies are divided by it
-  double attention_scale = 0.0;     // 0: 1 / sqrt(head_dim)
+  std::uint32_t head_dim = 0;            // a multiple of 16, at most 256
+  std::uint32_t vocab_size = 0;          // rows of token_embd: set by the builder
+  float rms_norm_eps = 0.0F;             // (0, 1)
+  double attention_scale = 0.0;          // 0: 1 / sqrt(head_dim)
+  double attn_logit_softcapping = 0.0;   // of attention's scores; 0: none
+  double final_logit_softcapping = 0.0;  // of the logits; 0: none
 };
 
-// Keys are "<architecture>.context_length" and so on.
-Result<HyperParameters> read_hyper_parameters(const Metadata& metadata, const std::string& architecture);
+inline constexpr std::uint64_t kContextMax = 1U << 24;
+
+// Keys are "<architecture>.context_length" and so on. An error stays in the reader.
+HyperParameters read_hyper_parameters(KeyReader& reader, const std::string& architecture);
 
 }  // namespace troupe

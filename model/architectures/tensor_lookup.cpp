@@ -36,7 +36,7 @@ const GgufTensor* TensorLookup::find(const std::string& name, std::uint64_t colu
   } else {
     return tensor;
   }
-  if (status_) status_ = error;
+  fail(std::move(error));
   return nullptr;
 }
 

@@ -19,7 +19,14 @@ class TensorLookup {
   const GgufTensor* matrix(const std::string& name, std::uint64_t columns, std::uint64_t rows);
   const GgufTensor* vector(const std::string& name, std::uint64_t columns);
   bool has(const std::string& name) const { return tensors_.find(name) != nullptr; }
+  // The same, nullptr without an error when it is missing.
+  const GgufTensor* vector_if_any(const std::string& name, std::uint64_t columns) {
+    return has(name) ? vector(name, columns) : nullptr;
+  }
 
+  void fail(Error error) {  // the first error stays
+    if (status_) status_ = std::move(error);
+  }
   Status finish() const;  // the first error, or a tensor that was never asked for
 
  private:

@@ -12,7 +12,8 @@ namespace troupe {
 
 class FloatReference {
  public:
-  explicit FloatReference(const ModelDescription& model);  // copies the weights: 4 bytes a value
+  // Copies the weights: 4 bytes a value. `context`: positions to be served, which longrope depends on; 0: the model's.
+  explicit FloatReference(const ModelDescription& model, std::uint32_t context = 0);
 
   // The logits after the next token, [vocab_size].
   std::vector<float> step(TokenId token);
@@ -25,19 +26,27 @@ class FloatReference {
     std::vector<float> values;  // [rows][columns]
     std::vector<float> times(const std::vector<float>& x) const;
   };
+  // A vector that is empty is not there.
   struct Layer {
-    std::vector<float> attn_norm, ffn_norm;
+    std::vector<float> attn_norm, ffn_norm, q_bias, k_bias, v_bias, o_bias, q_norm, k_norm, post_attention_norm,
+        post_ffw_norm;
     Matrix q, k, v, o, gate, up, down;
+    AttentionDescription attention;
   };
   static Matrix read(const GgufTensor& tensor);
 
   std::vector<float> rmsnorm(const std::vector<float>& x, const std::vector<float>& gain) const;
-  void rotate(std::vector<float>& heads) const;  // [heads, head_dim], at position_
+  std::vector<float> project(const Matrix& matrix, const std::vector<float>& bias, const std::vector<float>& x) const;
+  void normalise_heads(std::vector<float>& heads, const std::vector<float>& gain) const;  // [heads, head_dim]
+  void rotate(std::vector<float>& heads, const RopeDescription& rope) const;              // at position_
   std::vector<float> attend(std::size_t layer, const std::vector<float>& q) const;
+  float activate(float gate) const;
 
   HyperParameters hyper_;
   RopePairs rope_pairs_;
-  std::vector<float> rope_divisors_;
+  Activation activation_;
+  float embedding_scale_;
+  std::uint32_t context_;
   Matrix token_embd_, output_;  // output_ is empty when tied
   std::vector<float> output_norm_;
   std::vector<Layer> layers_;

@@ -46,16 +46,25 @@ LinearInput normalise(const Forward& f, std::int32_t layer, const float* gain, b
   return {w.activations, {w.normed, w.shape.normed}};
 }
 
-// workspace.x += w rows
-void add_projection(const Forward& f, const char* name, std::int32_t layer, const PackedMatrix& matrix, RowsView rows,
+// workspace.x += w rows, or += post_norm(w rows). codes: the rows' own where w takes codes.
+void add_projection(const Forward& f, const char* name, std::int32_t layer, const PackedMatrix& matrix,
+                    const std::vector<float>& bias, const std::vector<float>& post_norm, const LinearInput& rows,
                     std::uint32_t tokens) {
   StepWorkspace& w = f.workspace;
-  if (has_codes(matrix.format)) {
-    Phase phase(f, "quantize", layer, tokens);
-    quantize(f.host, rows, matrix.columns, tokens, w.activations);
+  std::size_t width = w.shape.hidden;
+  const float* bias_or_null = bias.empty() ? nullptr : bias.data();
+  if (post_norm.empty()) {
+    Phase phase(f, name, layer, tokens, matrix);
+    linear(f.host, matrix, rows, tokens, GemmOutput{w.x, width, Epilogue::kAdd, bias_or_null});
+    return;
   }
-  Phase phase(f, name, layer, tokens, matrix);
-  linear(f.host, matrix, {w.activations, rows}, tokens, GemmOutput{w.x, w.shape.hidden, Epilogue::kAdd, nullptr});
+  {
+    Phase phase(f, name, layer, tokens, matrix);
+    linear(f.host, matrix, rows, tokens, GemmOutput{w.projected, width, Epilogue::kStore, bias_or_null});
+  }
+  Phase phase(f, "norm", layer, tokens);
+  const HyperParameters& p = f.model.hyper;
+  add_rmsnorm(f.host, w.projected, width, post_norm.data(), p.hidden_size, p.rms_norm_eps, tokens, w.x, width);
 }
 
 // workspace.qkv[:, first_column ...] = w x for each part.
@@ -64,26 +73,29 @@ void run_qkv(const Forward& f, std::int32_t layer, const FusedLinear& qkv, const
   for (const FusedLinear::Part& part : qkv.parts) {
     Phase phase(f, "q/k/v", layer, tokens, part.matrix);
     linear(f.host, part.matrix, x, tokens,
-           GemmOutput{w.qkv + part.first_column, w.shape.qkv, Epilogue::kStore, nullptr});
+           GemmOutput{w.qkv + part.first_column, w.shape.qkv, Epilogue::kStore, part.bias_or_null()});
   }
 }
 
-// workspace.gate = silu(gate) * up
+// workspace.gate = activation(gate) * up, and its codes where `codes` is not nullptr.
 void run_gate_up(const Forward& f, std::int32_t layer, const FusedLinear& gate_up, const LinearInput& x,
-                 std::uint32_t tokens) {
+                 std::uint32_t tokens, ActivationBlock* codes) {
   StepWorkspace& w = f.workspace;
   std::size_t width = w.shape.intermediate;
+  Epilogue how = f.model.activation;
   Phase phase(f, "gate/up", layer, tokens, gate_up.parts[0].matrix);
   if (gate_up.parts.size() == 1) {
-    linear(f.host, gate_up.parts[0].matrix, x, tokens, GemmOutput{w.gate, width, Epilogue::kSiluMul, nullptr});
+    GemmOutput out{w.gate, width, how, nullptr};
+    if (codes != nullptr)
+      linear_quantize(f.host, gate_up.parts[0].matrix, x, tokens, out, codes);
+    else
+      linear(f.host, gate_up.parts[0].matrix, x, tokens, out);
     return;
   }
   linear(f.host, gate_up.parts[0].matrix, x, tokens, GemmOutput{w.gate, width, Epilogue::kStore, nullptr});
   linear(f.host, gate_up.parts[1].matrix, x, tokens, GemmOutput{w.up, width, Epilogue::kStore, nullptr});
-  f.host.pool.run(tokens, [&](std::uint32_t token, std::uint32_t) {
-    float* gate = w.gate + token * width;
-    f.host.kernels.gate_mul(Epilogue::kSiluMul, gate, w.up + token * width, static_cast<std::uint32_t>(width), gate);
-  });
+  gate_mul(f.host, how, {w.gate, width}, {w.up, width}, static_cast<std::uint32_t>(width), tokens, w.gate, width,
+           codes);
 }
 
 void run_layer(const Forward& f, const AttentionPlan& plan, std::uint32_t index, std::span<std::uint8_t> poisoned) {
@@ -91,23 +103,28 @@ void run_layer(const Forward& f, const AttentionPlan& plan, std::uint32_t index,
   const auto number = static_cast<std::int32_t>(index);
   StepWorkspace& w = f.workspace;
   std::uint32_t tokens = static_cast<std::uint32_t>(poisoned.size());
+  auto codes_for = [&](const PackedMatrix& matrix) { return has_codes(matrix.format) ? w.produced : nullptr; };
 
   LinearInput x =
       normalise(f, number, layer.attn_norm.data(), layer.qkv.takes_codes(), layer.qkv.takes_floats(), tokens);
   run_qkv(f, number, layer.qkv, x, tokens);
   {
     Phase phase(f, "append K/V", number, tokens);
-    append_kv(f.host, plan, f.kv, index, w.qkv, w.shape.qkv, poisoned);
+    HeadNorms norms{layer.q_norm.empty() ? nullptr : layer.q_norm.data(),
+                    layer.k_norm.empty() ? nullptr : layer.k_norm.data(), f.model.hyper.rms_norm_eps};
+    append_kv(f.host, plan, f.kv, index, w.qkv, w.shape.qkv, norms, poisoned);
   }
   {
     Phase phase(f, number, plan);
-    attention(f.host, plan, f.kv, index, {w.qkv, w.shape.qkv}, w.attention, w.shape.attention);
+    attention(f.host, plan, f.kv, index, {w.qkv, w.shape.qkv}, w.attention, w.shape.attention, codes_for(layer.o));
   }
-  add_projection(f, "o", number, layer.o, {w.attention, w.shape.attention}, tokens);
+  add_projection(f, "o", number, layer.o, layer.o_bias, layer.post_attention_norm,
+                 {w.produced, {w.attention, w.shape.attention}}, tokens);
 
   x = normalise(f, number, layer.ffn_norm.data(), layer.gate_up.takes_codes(), layer.gate_up.takes_floats(), tokens);
-  run_gate_up(f, number, layer.gate_up, x, tokens);
-  add_projection(f, "down", number, layer.down, {w.gate, w.shape.intermediate}, tokens);
+  run_gate_up(f, number, layer.gate_up, x, tokens, codes_for(layer.down));
+  add_projection(f, "down", number, layer.down, {}, layer.post_ffw_norm, {w.produced, {w.gate, w.shape.intermediate}},
+                 tokens);
 }
 
 }  // namespace
@@ -115,14 +132,17 @@ void run_layer(const Forward& f, const AttentionPlan& plan, std::uint32_t index,
 void embed(const Forward& f, std::span<const TokenId> tokens) {
   Phase phase(f, "embedding", -1, static_cast<std::uint32_t>(tokens.size()));
   f.host.pool.run(static_cast<std::uint32_t>(tokens.size()), [&](std::uint32_t i, std::uint32_t) {
-    dequantize_row(f.model.embedding_type, f.model.embedding(tokens[i]), f.model.hyper.hidden_size,
-                   f.workspace.x + i * f.workspace.shape.hidden);
+    float* row = f.workspace.x + i * f.workspace.shape.hidden;
+    dequantize_row(f.model.embedding_type, f.model.embedding(tokens[i]), f.model.hyper.hidden_size, row);
+    if (f.model.embedding_scale == 1.0F) return;
+    for (std::uint32_t column = 0; column < f.model.hyper.hidden_size; ++column) row[column] *= f.model.embedding_scale;
   });
 }
 
-void run_layers(const Forward& f, const AttentionPlan& plan, std::span<std::uint8_t> poisoned) {
+void run_layers(const Forward& f, std::span<const AttentionPlan> plans, std::span<std::uint8_t> poisoned) {
   std::fill(poisoned.begin(), poisoned.end(), std::uint8_t{0});
-  for (std::uint32_t layer = 0; layer < f.model.layers.size(); ++layer) run_layer(f, plan, layer, poisoned);
+  for (std::uint32_t layer = 0; layer < f.model.layers.size(); ++layer)
+    run_layer(f, plans[f.model.layers[layer].attention], layer, poisoned);
 }
 
 void run_head(const Forward& f, std::span<const std::uint32_t> rows) {
@@ -131,7 +151,8 @@ void run_head(const Forward& f, std::span<const std::uint32_t> rows) {
   bool codes = has_codes(f.model.head.format);
   LinearInput x = normalise(f, -1, f.model.output_norm.data(), codes, !codes, count, rows.data());
   Phase phase(f, "head", -1, count, f.model.head);
-  linear(f.host, f.model.head, x, count, GemmOutput{w.logits, w.shape.vocab, Epilogue::kStore, nullptr});
+  linear_logits(f.host, f.model.head, x, count, GemmOutput{w.logits, w.shape.vocab, Epilogue::kStore, nullptr},
+                logit_cap(f.model.hyper.final_logit_softcapping), w.peak_pieces, w.peaks);
 }
 
 }  // namespace troupe

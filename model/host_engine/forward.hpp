@@ -21,11 +21,13 @@ struct Forward {
 // Rows of the embedding matrix into workspace.x.
 void embed(const Forward& f, std::span<const TokenId> tokens);
 
-// All layers. `poisoned` has an entry for each token row: set to 1 where K or V was not finite. Such a head is stored
-// as zeros, so that a block never carries a NaN to the sequence that owns it next.
-void run_layers(const Forward& f, const AttentionPlan& plan, std::span<std::uint8_t> poisoned);
+// All layers; plans: one for each of model.attention, built for this step. `poisoned` has an entry for each token row:
+// set to 1 where K or V was not finite. Such a head is stored as zeros, so that a block never carries a NaN to the
+// sequence that owns it next.
+void run_layers(const Forward& f, std::span<const AttentionPlan> plans, std::span<std::uint8_t> poisoned);
 
-// Logits of the token rows `rows` (at most workspace.head_rows) into workspace.logits.
+// Logits of the token rows `rows` (at most workspace.head_rows) into workspace.logits, their peaks into
+// workspace.peaks.
 void run_head(const Forward& f, std::span<const std::uint32_t> rows);
 
 }  // namespace troupe

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "gpu/host/kernels.hpp"
 #include "gpu/host/kv_layout.hpp"
 #include "gpu/host/packed_matrix.hpp"
 #include "gpu/host/rope_table.hpp"
@@ -28,6 +29,9 @@ struct FusedLinear {
   struct Part {
     PackedMatrix matrix;
     std::uint32_t first_column = 0;
+    std::vector<float> bias;  // [16 * matrix.tiles], or empty
+
+    const float* bias_or_null() const { return bias.empty() ? nullptr : bias.data(); }
   };
   std::vector<Part> parts;
 
@@ -38,13 +42,25 @@ struct FusedLinear {
   static bool is_of_codes(const Part& part) { return has_codes(part.matrix.format); }
 };
 
+// Norms that are empty are not there.
 struct HostLayer {
   std::vector<float> attn_norm;
-  FusedLinear qkv;  // q heads, k heads, v heads
+  FusedLinear qkv;                    // q heads, k heads, v heads
+  std::vector<float> q_norm, k_norm;  // [head_dim]
   PackedMatrix o;
+  std::vector<float> o_bias;  // [16 * o.tiles], or empty
+  std::vector<float> post_attention_norm;
   std::vector<float> ffn_norm;
   FusedLinear gate_up;  // one part: gate and up interleaved, one epilogue for both; two: gate, up
   PackedMatrix down;
+  std::vector<float> post_ffw_norm;
+  std::uint32_t attention = 0;  // which of HostModel::attention
+};
+
+// How some of the layers attend.
+struct HostAttention {
+  RopeTable rope;
+  std::uint32_t window = 0;
 };
 
 // What became of the file's matrices: how many of them are in one packed format, and their bytes there.
@@ -62,8 +78,10 @@ struct HostModel {
   DType embedding_type = DType::kF32;
   std::size_t embedding_row_bytes = 0;
   Storage embeddings;  // [vocab_size] rows in the file's own format
-  RopeTable rope;
+  std::vector<HostAttention> attention;
   float score_scale = 0.0F;
+  float embedding_scale = 1.0F;
+  Epilogue activation = Epilogue::kSiluMul;
   std::uint64_t weights_bytes = 0;
   std::array<PackedShare, kPackedFormats> packed;  // by PackedFormat
   std::string numerics_class;                      // the same on every instruction set
@@ -72,6 +90,7 @@ struct HostModel {
   bool has_floats() const {
     return packed[kCodeFormats].matrices + packed[kCodeFormats + 1].matrices + packed[kCodeFormats + 2].matrices > 0;
   }
+  bool has_post_norms() const { return !layers.front().post_attention_norm.empty(); }
   // Keeps the weights in RAM; false: the system forbids it.
   bool pin_memory() const { return arena.pin() && embeddings.pin(false); }
   const std::byte* embedding(TokenId token) const {

@@ -26,17 +26,18 @@ std::span<const T> slice_of(const std::vector<T>& values, const Slice& slice) {
   return std::span(values).subspan(slice.begin, slice.count);
 }
 
-AttentionShape attention_shape(const HostModel& model) {
+AttentionShape attention_shape(const HostModel& model, const HostAttention& kind) {
   AttentionShape shape = attention_shape(model.hyper);
   shape.score_scale = model.score_scale;
-  shape.rope = &model.rope;
+  shape.rope = &kind.rope;
+  shape.window = kind.window;
   return shape;
 }
 
 WorkspaceShape workspace_shape(const HostModel& model) {
   bool separate = std::any_of(model.layers.begin(), model.layers.end(),
                               [](const HostLayer& layer) { return layer.gate_up.parts.size() > 1; });
-  return WorkspaceShape::of(model.hyper, separate, model.has_floats());
+  return WorkspaceShape::of(model.hyper, separate, model.has_floats(), model.has_post_norms());
 }
 
 }  // namespace
@@ -52,23 +53,27 @@ Result<std::unique_ptr<HostStepRunner>> HostStepRunner::make(std::shared_ptr<con
   if (limits.preallocate) {
     if (Status there = kv->populate(); !there) return there.error();
   }
-  auto plan =
-      AttentionPlan::make(attention_shape(*model), limits.tokens_max, model->hyper.context_length, limits.threads);
-  if (!plan) return plan.error();
+  std::vector<AttentionPlan> plans;
+  for (const HostAttention& kind : model->attention) {
+    auto plan = AttentionPlan::make(attention_shape(*model, kind), limits.tokens_max, model->hyper.context_length,
+                                    limits.threads);
+    if (!plan) return plan.error();
+    plans.push_back(std::move(*plan));
+  }
   return std::unique_ptr<HostStepRunner>(new HostStepRunner(std::move(model), kernels, limits, kv_blocks,
-                                                            std::move(*workspace), std::move(*kv), std::move(*plan),
+                                                            std::move(*workspace), std::move(*kv), std::move(plans),
                                                             std::move(profiler)));
 }
 
 HostStepRunner::HostStepRunner(std::shared_ptr<const HostModel> model, const HostKernels& kernels,
                                const HostLimits& limits, std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv,
-                               AttentionPlan plan, std::shared_ptr<Profiler> profiler)
+                               std::vector<AttentionPlan> plans, std::shared_ptr<Profiler> profiler)
     : model_(std::move(model)),
       kernels_(kernels),
       pool_(limits.threads, "compute", limits.pins),
       workspace_(std::move(workspace)),
       kv_storage_(std::move(kv)),
-      attention_plan_(std::move(plan)),
+      attention_plans_(std::move(plans)),
       profiler_(std::move(profiler)),
       result_(StepResult{}) {
   info_.device = std::string("host ") + kernels.name;
@@ -163,8 +168,8 @@ void HostStepRunner::compute(const StepPlan& plan, Profiler* profiler) {
   Host host{pool_, kernels_};
   Forward forward{host, *model_, workspace_, KvPool{model_->kv_layout, kv_storage_.data()}, profiler};
   embed(forward, tokens_);
-  attention_plan_.build(sequences_);
-  run_layers(forward, attention_plan_, poisoned_);
+  for (AttentionPlan& attention : attention_plans_) attention.build(sequences_);
+  run_layers(forward, attention_plans_, poisoned_);
   for (std::size_t begin = 0; begin < head_rows_.size(); begin += workspace_.head_rows) {
     std::size_t count = std::min<std::size_t>(workspace_.head_rows, head_rows_.size() - begin);
     run_head(forward, std::span(head_rows_).subspan(begin, count));
@@ -182,18 +187,19 @@ void HostStepRunner::compute(const StepPlan& plan, Profiler* profiler) {
 }
 
 void HostStepRunner::sample_rows(const StepPlan& plan, std::span<const std::uint32_t> plan_rows) {
-  pool_.run(static_cast<std::uint32_t>(plan_rows.size()), [&](std::uint32_t i, std::uint32_t thread) {
-    sample_row(plan, plan_rows[i], workspace_.logits + i * workspace_.shape.vocab, samplers_[thread]);
-  });
+  pool_.run(static_cast<std::uint32_t>(plan_rows.size()),
+            [&](std::uint32_t i, std::uint32_t thread) { sample_row(plan, plan_rows[i], i, samplers_[thread]); });
 }
 
-void HostStepRunner::sample_row(const StepPlan& plan, std::uint32_t plan_row, const float* logits, Sampler& sampler) {
+void HostStepRunner::sample_row(const StepPlan& plan, std::uint32_t plan_row, std::uint32_t head_row,
+                                Sampler& sampler) {
+  const float* logits = workspace_.logits + head_row * workspace_.shape.vocab;
   const RowSampling& how = plan.sampling[plan.rows[plan_row].sampling];
   SamplingInput input{how, slice_of(plan.bias, how.bias), slice_of(plan.banned, how.banned),
                       slice_of(plan.history, how.history), from_previous_[plan_row]};
   RowResult& result = result_->rows[plan_row];
   std::span<TopToken> top = std::span(result_->top).subspan(result.top.begin, alternatives_of(how));
-  Sampled sampled = sampler.sample({logits, info_.vocab_size}, input, top);
+  Sampled sampled = sampler.sample({logits, info_.vocab_size}, workspace_.peaks[head_row], input, top);
   result.outcome = sampled.outcome;
   result.token = sampled.token;
   result.logprob = sampled.logprob;

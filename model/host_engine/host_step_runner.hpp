@@ -38,14 +38,14 @@ class HostStepRunner : public StepRunner {
 
  private:
   HostStepRunner(std::shared_ptr<const HostModel> model, const HostKernels& kernels, const HostLimits& limits,
-                 std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv, AttentionPlan plan,
+                 std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv, std::vector<AttentionPlan> plans,
                  std::shared_ptr<Profiler> profiler);
 
   void gather(const StepPlan& plan);
   void compute(const StepPlan& plan, Profiler* profiler);
   void start_results(const StepPlan& plan);
   void sample_rows(const StepPlan& plan, std::span<const std::uint32_t> plan_rows);
-  void sample_row(const StepPlan& plan, std::uint32_t plan_row, const float* logits, Sampler& sampler);
+  void sample_row(const StepPlan& plan, std::uint32_t plan_row, std::uint32_t head_row, Sampler& sampler);
   TokenId previous_token(RequestId sequence) const;  // -1: the step before sampled none for it
 
   std::shared_ptr<const HostModel> model_;
@@ -54,9 +54,9 @@ class HostStepRunner : public StepRunner {
   ThreadPool pool_;
   StepWorkspace workspace_;
   Storage kv_storage_;
-  AttentionPlan attention_plan_;
-  std::vector<Sampler> samplers_;             // one a thread
-  const std::shared_ptr<Profiler> profiler_;  // may be none
+  std::vector<AttentionPlan> attention_plans_;  // one for each of model_->attention
+  std::vector<Sampler> samplers_;               // one a thread
+  const std::shared_ptr<Profiler> profiler_;    // may be none
 
   // Of the current step.
   std::vector<TokenId> tokens_;               // of all rows, one after the other

@@ -23,9 +23,11 @@ std::uint64_t weights_bytes(const ModelDescription& model, std::uint32_t context
   std::uint64_t bytes = model.token_embd->byte_count + packed(*model.output, true);
   for (const LayerTensors& t : model.layers)
     for (const GgufTensor* tensor : matrices_of(t)) bytes += packed(*tensor, false);
-  std::uint64_t norm_bytes = (2 * model.layers.size() + 1) * model.hyper.hidden_size * sizeof(float);
-  std::uint64_t rope_bytes = std::uint64_t{context} * model.hyper.head_dim * sizeof(float);
-  return bytes + norm_bytes + rope_bytes;
+  std::uint64_t norms_each = model.layers.front().post_attention_norm == nullptr ? 2 : 4;
+  std::uint64_t norm_bytes = (norms_each * model.layers.size() + 1) * model.hyper.hidden_size * sizeof(float);
+  for (const AttentionDescription& kind : model.attention)
+    bytes += std::uint64_t{context} * kind.rope.dims * sizeof(float);
+  return bytes + norm_bytes;
 }
 
 std::string mib(std::uint64_t bytes) { return std::to_string((bytes + (1U << 20) - 1) >> 20) + " MiB"; }
@@ -37,7 +39,7 @@ WorkspaceShape workspace_shape(const ModelDescription& model, const HostFormats&
     for (const GgufTensor* tensor : matrices_of(t))
       floats = floats || is_float(formats.weights_for(tensor->type, false));
   }
-  return WorkspaceShape::of(model.hyper, separate_up, floats);
+  return WorkspaceShape::of(model.hyper, separate_up, floats, model.layers.front().post_attention_norm != nullptr);
 }
 
 Error does_not_fit(const MemoryPlan& plan, std::uint64_t available, const std::string& would_fit) {
@@ -79,8 +81,9 @@ Result<MemoryPlan> plan_memory(const ModelDescription& model, const HostLimits& 
   plan.kv_type = limits.formats.kv_for(model.layers.front().attn_k->type);
   KvLayout layout{model.hyper.num_hidden_layers, model.hyper.num_key_value_heads, model.hyper.head_dim, plan.kv_type};
   plan.kv_block_bytes = layout.block_bytes();
-  plan.workspace_bytes = StepWorkspace::bytes(workspace_shape(model, limits.formats), limits) +
-                         AttentionPlan::partial_bytes(attention_shape(model.hyper), plan.context, limits.threads);
+  plan.workspace_bytes =
+      StepWorkspace::bytes(workspace_shape(model, limits.formats), limits) +
+      model.attention.size() * AttentionPlan::partial_bytes(attention_shape(model.hyper), plan.context, limits.threads);
   if (budget.kv_bytes > 0) return with_asked_kv(plan, budget);
 
   plan.kv_blocks = kKvBlocksMin;

@@ -4,15 +4,16 @@
 #include <span>
 #include <string>
 
-#include "model/architectures/hyper_parameters.hpp"
+#include "model/architectures/model_description.hpp"
 #include "model/host_engine/host_formats.hpp"
 
 namespace troupe {
 
 // "TX1-" and 16 hex digits of a SHA-256 over: numerics version, header of the file, hash of its tensor data, the
 // parameters in effect, formats of weights, K/V and activations, sampler version. Neither instruction set, threads,
-// batch limits nor the context length in use are part of it: they change no bit.
+// batch limits nor the context length in use are part of it, as they change no bit; but longrope's divisors, which
+// `context` (the positions served) decides on, are.
 std::string numerics_class(std::span<const std::uint8_t> header, std::uint64_t content_hash,
-                           const HyperParameters& hyper, WeightsAs weights, KvType kv);
+                           const ModelDescription& model, std::uint32_t context, WeightsAs weights, KvType kv);
 
 }  // namespace troupe

@@ -1,22 +1,32 @@
 #include "model/host_engine/row_order.hpp"
 
+#include <numeric>
+
 namespace troupe {
 
-RowPointers rows_of(const GgufTensor& tensor) {
-  RowPointers rows(tensor.rows());
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = tensor.row(i);
+RowOrder file_order(std::size_t rows) {
+  RowOrder order(rows);
+  std::iota(order.begin(), order.end(), 0U);
+  return order;
+}
+
+RowOrder half_split_order(std::size_t rows, std::uint32_t head_dim, RopePairs pairs) {
+  RowOrder order = file_order(rows);
+  if (pairs == RopePairs::kHalfSplit) return order;
+  std::uint32_t half = head_dim / 2;
+  for (std::uint32_t i = 0; i < order.size(); ++i) {
+    std::uint32_t head = i / head_dim, within = i % head_dim;
+    order[i] = head * head_dim + 2 * (within % half) + within / half;
+  }
+  return order;
+}
+
+RowPointers rows_of(const GgufTensor& tensor, const RowOrder& order) {
+  RowPointers rows(order.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = tensor.row(order[i]);
   return rows;
 }
 
-RowPointers half_split_rows(const GgufTensor& tensor, std::uint32_t head_dim, RopePairs pairs) {
-  RowPointers rows = rows_of(tensor);
-  if (pairs == RopePairs::kHalfSplit) return rows;
-  std::size_t half = head_dim / 2;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::size_t head = i / head_dim, within = i % head_dim;
-    rows[i] = tensor.row(head * head_dim + 2 * (within % half) + within / half);
-  }
-  return rows;
-}
+RowPointers rows_of(const GgufTensor& tensor) { return rows_of(tensor, file_order(tensor.rows())); }
 
 }  // namespace troupe

@@ -10,15 +10,18 @@ namespace troupe {
 namespace {
 
 struct Sizes {
-  std::uint64_t x, qkv, attention, gate, up, normed, logits, activations;
-  std::uint64_t sum() const { return x + qkv + attention + gate + up + normed + logits + activations; }
+  std::uint64_t x, qkv, attention, gate, up, normed, projected, logits, peaks, peak_pieces, activations, produced;
+  std::uint64_t sum() const {
+    return x + qkv + attention + gate + up + normed + projected + logits + peaks + peak_pieces + activations + produced;
+  }
 };
 
 Sizes sizes_of(const WorkspaceShape& shape, const HostLimits& limits) {
   auto floats = [](std::uint64_t rows, std::uint64_t width) {
     return round_up(rows * width * sizeof(float), kCacheLine);
   };
-  std::size_t widest = std::max({shape.hidden, shape.attention, shape.intermediate});
+  auto widest = static_cast<std::uint32_t>(std::max(shape.attention, shape.intermediate));
+  std::uint64_t head_rows = std::min(limits.rows_max, kHeadRowsMax);
   std::uint64_t tokens = limits.tokens_max;
   return {floats(tokens, shape.hidden),
           floats(tokens, shape.qkv),
@@ -26,8 +29,12 @@ Sizes sizes_of(const WorkspaceShape& shape, const HostLimits& limits) {
           floats(tokens, shape.intermediate),
           floats(tokens, shape.separate_up),
           floats(tokens, shape.normed),
-          floats(std::min(limits.rows_max, kHeadRowsMax), shape.vocab),
-          activation_bytes(limits.tokens_max, static_cast<std::uint32_t>(widest))};
+          floats(tokens, shape.projected),
+          floats(head_rows, shape.vocab),
+          round_up(head_rows * sizeof(LogitsPeak), kCacheLine),
+          round_up(head_rows * logits_pieces_max(limits.threads) * sizeof(LogitsPeak), kCacheLine),
+          activation_bytes(limits.tokens_max, static_cast<std::uint32_t>(shape.hidden)),
+          activation_bytes(limits.tokens_max, widest)};
 }
 
 }  // namespace
@@ -37,10 +44,11 @@ AttentionShape attention_shape(const HyperParameters& hyper) {
   shape.heads = hyper.num_attention_heads;
   shape.kv_heads = hyper.num_key_value_heads;
   shape.head_dim = hyper.head_dim;
+  shape.cap = score_cap(hyper.attn_logit_softcapping);
   return shape;
 }
 
-WorkspaceShape WorkspaceShape::of(const HyperParameters& p, bool separate_gate_up, bool has_floats) {
+WorkspaceShape WorkspaceShape::of(const HyperParameters& p, bool separate_gate_up, bool has_floats, bool post_norms) {
   WorkspaceShape shape;
   shape.hidden = p.hidden_size;
   shape.attention = std::size_t{p.num_attention_heads} * p.head_dim;
@@ -48,6 +56,7 @@ WorkspaceShape WorkspaceShape::of(const HyperParameters& p, bool separate_gate_u
   shape.intermediate = p.intermediate_size;
   shape.separate_up = separate_gate_up ? p.intermediate_size : 0;
   shape.normed = has_floats ? p.hidden_size : 0;
+  shape.projected = post_norms ? p.hidden_size : 0;
   shape.vocab = padded_rows(p.vocab_size);
   shape.vocab_size = p.vocab_size;
   return shape;
@@ -77,8 +86,12 @@ Result<StepWorkspace> StepWorkspace::make(const WorkspaceShape& shape, const Hos
   workspace.gate = reinterpret_cast<float*>(take(sizes.gate));
   workspace.up = reinterpret_cast<float*>(take(sizes.up));
   workspace.normed = reinterpret_cast<float*>(take(sizes.normed));
+  workspace.projected = reinterpret_cast<float*>(take(sizes.projected));
   workspace.logits = reinterpret_cast<float*>(take(sizes.logits));
+  workspace.peaks = reinterpret_cast<LogitsPeak*>(take(sizes.peaks));
+  workspace.peak_pieces = reinterpret_cast<LogitsPeak*>(take(sizes.peak_pieces));
   workspace.activations = reinterpret_cast<ActivationBlock*>(take(sizes.activations));
+  workspace.produced = reinterpret_cast<ActivationBlock*>(take(sizes.produced));
   workspace.storage_ = std::move(*storage);
   return workspace;
 }

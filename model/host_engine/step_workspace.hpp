@@ -18,10 +18,11 @@ struct WorkspaceShape {
   std::size_t intermediate = 0;
   std::size_t separate_up = 0;  // intermediate when a layer's gate and up have different types, else 0
   std::size_t normed = 0;       // hidden when some weights are floats, else 0
+  std::size_t projected = 0;    // hidden when norms stand behind layers, else 0
   std::size_t vocab = 0;        // padded to 16
   std::size_t vocab_size = 0;
 
-  static WorkspaceShape of(const HyperParameters& hyper, bool separate_gate_up, bool has_floats);
+  static WorkspaceShape of(const HyperParameters& hyper, bool separate_gate_up, bool has_floats, bool post_norms);
 };
 
 // Of the attention of all layers, but for the rotary table and the scale.
@@ -41,8 +42,12 @@ class StepWorkspace {
   float* gate = nullptr;                   // [tokens_max][intermediate], later gate * up
   float* up = nullptr;                     // [tokens_max][separate_up]
   float* normed = nullptr;                 // [tokens_max][normed], for weights that are floats
+  float* projected = nullptr;              // [tokens_max][projected], what a norm behind a layer reads
   float* logits = nullptr;                 // [head_rows][vocab]
-  ActivationBlock* activations = nullptr;  // for the widest input of a linear layer
+  LogitsPeak* peaks = nullptr;             // [head_rows]
+  LogitsPeak* peak_pieces = nullptr;       // [logits_pieces_max(threads)][head_rows]
+  ActivationBlock* activations = nullptr;  // of what a norm gives
+  ActivationBlock* produced = nullptr;     // of what attention and gate * up give
 
  private:
   Storage storage_;

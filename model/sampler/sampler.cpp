@@ -57,22 +57,24 @@ std::uint64_t Sampler::workspace_bytes(std::uint32_t vocab_size) {
   return static_cast<std::uint64_t>(vocab_size) * (sizeof(float) + sizeof(std::uint32_t) + sizeof(std::uint64_t));
 }
 
-Sampled Sampler::sample(std::span<const float> logits, const SamplingInput& input, std::span<TopToken> top) {
+Sampled Sampler::sample(std::span<const float> logits, const LogitsPeak& peak, const SamplingInput& input,
+                        std::span<TopToken> top) {
   Sampled sampled;
-  if (logits.empty() || !all_finite(logits)) return sampled;
+  if (logits.empty() || !peak.finite) return sampled;
   std::span<const float> adjusted = logits;
+  MaxLogit best = peak.best;
   if (changes_logits(input)) {
     std::span<float> copy = std::span(adjusted_).first(logits.size());
     std::copy(logits.begin(), logits.end(), copy.begin());
     adjust_logits(input, copy);
     adjusted = copy;
+    best = kernels_.max_logit(adjusted.data(), static_cast<std::uint32_t>(adjusted.size()));
   }
-  MaxLogit best = kernels_.max_logit(adjusted.data(), static_cast<std::uint32_t>(adjusted.size()));
   if (!std::isfinite(adjusted[best.index])) return sampled;
   sampled.outcome = RowOutcome::kSampled;
   sampled.token = input.how.temperature < kTemperatureMin ? static_cast<TokenId>(best.index)
                                                           : draw(adjusted, best.value, input.how);
-  if (input.how.logprobs >= 0) report(logits, input.how.logprobs, sampled, top);
+  if (input.how.logprobs >= 0) report(logits, peak.best.value, input.how.logprobs, sampled, top);
   return sampled;
 }
 
@@ -88,9 +90,8 @@ TokenId Sampler::draw(std::span<const float> logits, float max, const RowSamplin
   return static_cast<TokenId>(candidates.token(i));
 }
 
-void Sampler::report(std::span<const float> logits, std::int32_t alternatives, Sampled& sampled,
+void Sampler::report(std::span<const float> logits, float max, std::int32_t alternatives, Sampled& sampled,
                      std::span<TopToken> top) {
-  float max = kernels_.max_logit(logits.data(), static_cast<std::uint32_t>(logits.size())).value;
   // ln of the sum of exp(logit - max).
   double log_sum = exact_ln(static_cast<double>(sum_exponentials(kernels_, logits, max)) * 0x1p-40);
   auto logprob = [&](TokenId token) {

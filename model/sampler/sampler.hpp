@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "gpu/host/phases.hpp"
 #include "model/sampler/penalties.hpp"
 #include "model/sampler/weights.hpp"
 #include "runtime/step_plan.hpp"
@@ -25,14 +26,16 @@ class Sampler {
  public:
   Sampler(std::uint32_t vocab_size, const HostKernels& kernels);
 
-  // `logits` has the vocabulary's size. `top` has room for min(logprobs, kTopTokensMax).
-  Sampled sample(std::span<const float> logits, const SamplingInput& input, std::span<TopToken> top);
+  // `logits` has the vocabulary's size, `peak` is theirs. `top` has room for min(logprobs, kTopTokensMax).
+  Sampled sample(std::span<const float> logits, const LogitsPeak& peak, const SamplingInput& input,
+                 std::span<TopToken> top);
 
   static std::uint64_t workspace_bytes(std::uint32_t vocab_size);
 
  private:
   TokenId draw(std::span<const float> logits, float max, const RowSampling& how);
-  void report(std::span<const float> logits, std::int32_t alternatives, Sampled& sampled, std::span<TopToken> top);
+  void report(std::span<const float> logits, float max, std::int32_t alternatives, Sampled& sampled,
+              std::span<TopToken> top);
 
   const HostKernels& kernels_;
   std::vector<float> adjusted_;

@@ -1,7 +1,6 @@
 #include "model/sampler/weights.hpp"
 
 #include <algorithm>
-#include <bit>
 
 namespace troupe {
 namespace {
@@ -27,20 +26,6 @@ void for_each_power(const HostKernels& kernels, std::span<const float> logits, f
 std::uint32_t round_even(float x) { return static_cast<std::uint32_t>((static_cast<double>(x) + 0x1.8p52) - 0x1.8p52); }
 
 }  // namespace
-
-bool all_finite(std::span<const float> values) {
-  constexpr std::size_t kLanes = 16;  // a fixed trip count, for wide instructions
-  constexpr std::uint32_t kExponent = 0x7F800000;
-  auto is_special = [](float value) {
-    return (std::bit_cast<std::uint32_t>(value) & kExponent) == kExponent ? 1U : 0U;
-  };
-  std::uint32_t found[kLanes] = {};
-  std::size_t i = 0;
-  for (; i + kLanes <= values.size(); i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) found[lane] |= is_special(values[i + lane]);
-  for (; i < values.size(); ++i) found[0] |= is_special(values[i]);
-  return std::all_of(std::begin(found), std::end(found), [](std::uint32_t lane) { return lane == 0; });
-}
 
 void compute_weights(const HostKernels& kernels, std::span<const float> logits, float max, float scale,
                      std::uint32_t* weights) {

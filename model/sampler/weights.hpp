@@ -10,8 +10,6 @@ namespace troupe {
 
 inline constexpr std::uint32_t kWeightOne = 1U << 30;  // the weight of the largest logit
 
-bool all_finite(std::span<const float> values);
-
 // weights[i] = rne(2^30 * exp2x((logits[i] - max) * scale)), scale = f32(log2(e) / temperature). A logit of -infinity
 // (a banned token) weighs nothing.
 void compute_weights(const HostKernels& kernels, std::span<const float> logits, float max, float scale,

@@ -1,7 +1,10 @@
 // The phases over a pool: same bits for every number of threads, and attention plans that cover every head once.
 #include "gpu/host/phases.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstring>
+#include <limits>
 #include <map>
 
 #include "test/gpu/random_values.hpp"
@@ -43,11 +46,13 @@ struct Layer {
     ThreadPool pool(threads);
     const Host host{pool, kernels};
     Random values(42);
-    const Aligned<float> gain(kHidden);
-    Aligned<float> x(kTokens * kHidden);
+    const Aligned<float> gain(kHidden), head_gain(kHeadDim);
+    Aligned<float> x(kTokens * kHidden), after(kTokens * kHidden);
     fill(gain, Kind::kOrdinary, values);
+    fill(head_gain, Kind::kOrdinary, values);
     fill(x, Kind::kOrdinary, values);
     const Aligned<ActivationBlock> a(activation_bytes(kTokens, 256) / sizeof(ActivationBlock), 0x5A);
+    const Aligned<ActivationBlock> b(a.size(), 0x5A);
     const Aligned<float> projected(kTokens * kQkv), attended(kTokens * kHeads * kHeadDim), h(kTokens * kFfn);
     const KvLayout layout{kLayers, kKvHeads, kHeadDim};
     const Aligned<std::byte> memory(8 * layout.block_bytes());
@@ -63,14 +68,14 @@ struct Layer {
     for (std::uint32_t layer = 0; layer < kLayers; ++layer) {
       rmsnorm_quantize(host, {x.data(), kHidden}, gain.data(), kHidden, 1e-5F, kTokens, a.data());
       linear(host, qkv, {a.data(), {}}, kTokens, {projected.data(), kQkv, Epilogue::kStore, nullptr});
-      append_kv(host, plan, kv, layer, projected.data(), kQkv, poisoned);
-      attention(host, plan, kv, layer, {projected.data(), kQkv}, attended.data(), kHeads * kHeadDim);
+      append_kv(host, plan, kv, layer, projected.data(), kQkv, {head_gain.data(), head_gain.data(), 1e-5F}, poisoned);
+      attention(host, plan, kv, layer, {projected.data(), kQkv}, attended.data(), kHeads * kHeadDim, nullptr);
       linear(host, o, {nullptr, {attended.data(), kHeads * kHeadDim}}, kTokens,
-             {x.data(), kHidden, Epilogue::kAdd, nullptr});
+             {after.data(), kHidden, Epilogue::kStore, nullptr});
+      add_rmsnorm(host, after.data(), kHidden, gain.data(), kHidden, 1e-5F, kTokens, x.data(), kHidden);
       rmsnorm_quantize(host, {x.data(), kHidden}, gain.data(), kHidden, 1e-5F, kTokens, a.data());
-      linear(host, gate_up, {a.data(), {}}, kTokens, {h.data(), kFfn, Epilogue::kSiluMul, nullptr});
-      quantize(host, {h.data(), kFfn}, kFfn, kTokens, a.data());
-      linear(host, down, {a.data(), {}}, kTokens, {x.data(), kHidden, Epilogue::kAdd, nullptr});
+      linear_quantize(host, gate_up, {a.data(), {}}, kTokens, {h.data(), kFfn, Epilogue::kGeluMul, nullptr}, b.data());
+      linear(host, down, {b.data(), {}}, kTokens, {x.data(), kHidden, Epilogue::kAdd, nullptr});
     }
     pool.end_step();
     return x;
@@ -179,16 +184,27 @@ struct LongContext {
       const std::uint32_t count = at < kFirst ? kFirst : std::min(chunk, kTokens - at);
       const SequenceRows sequences[] = {{0, count, at, blocks.data()}};
       plan.build(sequences);
-      append_kv(host, plan, kv, 0, own.data() + at * kQkv, kQkv, poisoned);
+      append_kv(host, plan, kv, 0, own.data() + at * kQkv, kQkv, {}, poisoned);
       if (at >= kFirst) {
-        attention(host, plan, kv, 0, {own.data() + at * kQkv, kQkv}, out.data() + (at - kFirst) * kHeads * kHeadDim,
-                  kHeads * kHeadDim);
+        Aligned<ActivationBlock> codes(2 * activation_blocks(kHeads * kHeadDim));
+        float* const rows = out.data() + (at - kFirst) * kHeads * kHeadDim;
+        attention(host, plan, kv, 0, {own.data() + at * kQkv, kQkv}, rows, kHeads * kHeadDim, codes.data());
+        check_codes(kernels, codes, rows, count);
         has_split = has_split || !plan.joins().empty();
       }
       at += count;
     }
     threads_pool.end_step();
     return out;
+  }
+  // What attention leaves as codes are the codes of its rows, whoever produced which part of them.
+  static void check_codes(const HostKernels& kernels, const Aligned<ActivationBlock>& codes, const float* rows,
+                          std::uint32_t count) {
+    Aligned<ActivationBlock> expected(codes.size());
+    for (std::uint32_t row = 0; row < count; ++row)
+      kernels.quantize(rows + std::size_t{row} * kHeads * kHeadDim, kHeads * kHeadDim,
+                       expected.data() + row / kTokenTile * activation_blocks(kHeads * kHeadDim), row % kTokenTile);
+    CHECK(same_bits(expected, codes));
   }
   Aligned<float> copy() const {
     Aligned<float> result(qkv.size());
@@ -225,6 +241,73 @@ TEST_CASE(
         }
       }
     }
+  }
+}
+
+TEST_CASE("codes are those of whole rows where a matrix or a head of 16 or 48 values produced them in pieces") {
+  Random random(46);
+  for (const std::uint32_t rows_of_w : {64U, 96U, 160U}) {
+    RandomRows weights(DType::kQ4_0, rows_of_w, 64, random);
+    Arena arena;
+    const PackedMatrix w = *pack_matrix(DType::kQ4_0, 64, weights.rows(), arena);
+    const std::uint32_t tokens = 11, tile_blocks = activation_blocks(rows_of_w);
+    const Aligned<float> x(tokens * 64), y(tokens * rows_of_w);
+    fill(x, Kind::kOrdinary, random);
+    const Aligned<ActivationBlock> in(2 * activation_blocks(64)), out(2 * tile_blocks, 0x5A), expected(2 * tile_blocks);
+    for (std::uint32_t token = 0; token < tokens; ++token)
+      kPortableKernels.quantize(x.data() + token * 64, 64, in.data() + token / 8 * 2, token % 8);
+    for (const std::uint32_t threads : {1U, 3U}) {
+      ThreadPool pool(threads);
+      linear_quantize({pool, kPortableKernels}, w, {in.data(), {}}, tokens,
+                      {y.data(), rows_of_w, Epilogue::kStore, nullptr}, out.data());
+      for (std::uint32_t token = 0; token < tokens; ++token) {
+        kPortableKernels.quantize(y.data() + token * rows_of_w, rows_of_w, expected.data() + token / 8 * tile_blocks,
+                                  token % 8);
+        CAPTURE(rows_of_w, threads, token);
+        for (std::uint32_t block = 0; block < tile_blocks; ++block) {
+          const ActivationBlock& a = out.data()[token / 8 * tile_blocks + block];
+          const ActivationBlock& b = expected.data()[token / 8 * tile_blocks + block];
+          CHECK(std::memcmp(a.q[token % 8], b.q[token % 8], kBlockK) == 0);
+          CHECK(a.scale[token % 8] == b.scale[token % 8]);
+          CHECK(a.minus_128_sum[token % 8] == b.minus_128_sum[token % 8]);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the head knows the first of its largest logits, and whether all are finite") {
+  Random random(47);
+  RandomRows weights(DType::kF32, 100, 32, random);
+  Arena arena;
+  std::vector<const std::byte*> rows(weights.rows().begin(), weights.rows().end());
+  rows[37] = rows[83];  // the same logit twice, in two pieces
+  const PackedMatrix w = *pack_matrix(DType::kF32, 32, rows, arena);
+  const std::uint32_t tokens = 5, stride = 112;
+  const Aligned<float> x(tokens * 32), y(tokens * stride);
+  fill(x, Kind::kOrdinary, random);
+  for (const std::uint32_t threads : {1U, 4U}) {
+    ThreadPool pool(threads);
+    for (const double cap : {0.0, 2.0}) {
+      std::vector<LogitsPeak> pieces(logits_pieces_max(threads) * tokens), peaks(tokens);
+      linear_logits({pool, kPortableKernels}, w, {nullptr, {x.data(), 32}}, tokens,
+                    {y.data(), stride, Epilogue::kStore, nullptr}, logit_cap(cap), pieces.data(), peaks.data());
+      for (std::uint32_t token = 0; token < tokens; ++token) {
+        const float* const logits = y.data() + token * stride;
+        const float* const best = std::max_element(logits, logits + 100);
+        CAPTURE(threads, cap, token);
+        CHECK(peaks[token].finite);
+        CHECK(peaks[token].best.index == static_cast<std::uint32_t>(best - logits));
+        CHECK(peaks[token].best.value == *best);
+        CHECK((cap == 0.0 || *best <= 2.0F));
+      }
+    }
+    x.data()[2 * 32 + 5] = std::numeric_limits<float>::infinity();
+    std::vector<LogitsPeak> pieces(logits_pieces_max(threads) * tokens), peaks(tokens);
+    linear_logits({pool, kPortableKernels}, w, {nullptr, {x.data(), 32}}, tokens,
+                  {y.data(), stride, Epilogue::kStore, nullptr}, {}, pieces.data(), peaks.data());
+    for (std::uint32_t token = 0; token < tokens; ++token) CHECK(peaks[token].finite == (token != 2));
+    x.data()[2 * 32 + 5] = 1.0F;
   }
 }
 

@@ -47,7 +47,7 @@ TEST_CASE("parameters of a rotary embedding that make no sense are refused by na
   parameters.linear_factor = -1.0;
   CHECK(message(parameters).find("linear factor") != std::string::npos);
   parameters.linear_factor = 1.0;
-  const std::vector<float> three(3, 1.0F), zeros(32, 0.0F);
+  const std::vector<double> three(3, 1.0F), zeros(32, 0.0F);
   parameters.divisors = three;
   CHECK(message(parameters).find("3 entries instead of 32") != std::string::npos);
   parameters.divisors = zeros;
@@ -77,7 +77,7 @@ TEST_CASE("cos and sin are the C library's to half a float's last place and a li
 
 TEST_CASE("divisors, linear scaling and magnitude change frequencies and sizes as they say") {
   auto parameters = parameters_of(64, 4, 100.0);
-  const std::vector<float> divisors = {1.0F, 8.0F};
+  const std::vector<double> divisors = {1.0, 8.0};
   parameters.divisors = divisors;
   parameters.linear_factor = 2.0;
   parameters.magnitude = 1.5;

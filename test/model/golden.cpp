@@ -28,6 +28,11 @@ std::optional<std::string> real_model() {
   return existing(path ? std::string(path) : source_dir() + "/models/SmolLM2-135M-Instruct.Q4_1.gguf");
 }
 
+std::optional<std::string> real_gemma() {
+  const char* path = std::getenv("TROUPE_TEST_GEMMA");
+  return existing(path ? std::string(path) : source_dir() + "/models/gemma-3-270m.Q4_K_M.gguf");
+}
+
 std::string data_file(const std::string& name) { return source_dir() + "/test/model/data/" + name; }
 
 std::unique_ptr<DescribedModel> describe_file(const std::string& path) {
@@ -51,7 +56,9 @@ std::shared_ptr<const HostModel> load_weights(const std::string& path, std::uint
   return *weights;
 }
 
-std::vector<double> numbers(const std::string& file, const std::string& name) {
+namespace {
+
+std::vector<double> find_numbers(const std::string& file, const std::string& name) {
   std::ifstream in(file);
   std::vector<double> values;
   for (std::string line; std::getline(in, line);) {
@@ -59,15 +66,28 @@ std::vector<double> numbers(const std::string& file, const std::string& name) {
     std::istringstream words(line.substr(name.size() + 1));
     for (double value; words >> value;) values.push_back(value);
   }
+  return values;
+}
+
+std::vector<TokenId> tokens_of(const std::vector<double>& values) {
+  std::vector<TokenId> tokens;
+  for (double value : values) tokens.push_back(static_cast<TokenId>(value));
+  return tokens;
+}
+
+}  // namespace
+
+std::vector<double> numbers(const std::string& file, const std::string& name) {
+  std::vector<double> values = find_numbers(file, name);
   INFO(file << " has no line " << name);
   REQUIRE_FALSE(values.empty());
   return values;
 }
 
-std::vector<TokenId> ids(const std::string& file, const std::string& name) {
-  std::vector<TokenId> tokens;
-  for (double value : numbers(file, name)) tokens.push_back(static_cast<TokenId>(value));
-  return tokens;
+std::vector<TokenId> ids(const std::string& file, const std::string& name) { return tokens_of(numbers(file, name)); }
+
+std::vector<TokenId> ids_if_any(const std::string& file, const std::string& name) {
+  return tokens_of(find_numbers(file, name));
 }
 
 }  // namespace troupe::test

@@ -13,6 +13,7 @@ namespace troupe::test {
 
 std::optional<std::string> shared_file(const std::string& name);  // below shared/, when it is there
 std::optional<std::string> real_model();                          // SmolLM2-135M-Instruct Q4_1
+std::optional<std::string> real_gemma();                          // Gemma-3-270M Q4_K_M
 std::string data_file(const std::string& name);                   // test/model/data
 
 // A parsed file and its description, which points into it.
@@ -28,5 +29,6 @@ std::shared_ptr<const HostModel> load_weights(const std::string& path, std::uint
 // Lines of numbers "name: 1 2 3" of one file, by name.
 std::vector<double> numbers(const std::string& file, const std::string& name);
 std::vector<TokenId> ids(const std::string& file, const std::string& name);
+std::vector<TokenId> ids_if_any(const std::string& file, const std::string& name);  // may be empty
 
 }  // namespace troupe::test

@@ -159,16 +159,32 @@ TEST_CASE("R040, R041: floats quantised at load cost what their bits cost, in er
   CHECK(int8_model->numerics_class != int4_model->numerics_class);
 }
 
-TEST_CASE("host engine stays near the float reference on golden models, rotary divisors and scaling included") {
+TEST_CASE("host engine stays near the float reference on golden models of every architecture") {
   struct Case {
     const char* name;
     std::function<void(ModelDescription&)> mistake;  // in positions; must cost clearly more than int8 does
   };
   HostFormats int8;
   int8.weights = WeightsAs::kInt8;
-  for (const Case& c : {Case{"llama_plain", [](ModelDescription& m) { m.rope_pairs = RopePairs::kHalfSplit; }},
-                        Case{"llama_l3freqs", [](ModelDescription& m) { m.rope_divisors.clear(); }},
-                        Case{"llama_legacy_linear", [](ModelDescription& m) { m.hyper.rope_linear_factor = 1.0; }}}) {
+  auto each_layer = [](void (*change)(LayerTensors&)) {
+    return [change](ModelDescription& m) { std::for_each(m.layers.begin(), m.layers.end(), change); };
+  };
+  auto without_window = [](ModelDescription& m) { m.attention[1].window = 0; };
+  auto one_base = [](ModelDescription& m) { m.attention[1].rope.theta = m.attention[0].rope.theta; };
+  for (const Case& c :
+       {Case{"llama_plain", [](ModelDescription& m) { m.rope_pairs = RopePairs::kHalfSplit; }},
+        Case{"llama_l3freqs", [](ModelDescription& m) { m.attention[0].rope.divisors.clear(); }},
+        Case{"llama_legacy_linear", [](ModelDescription& m) { m.attention[0].rope.linear_factor = 1.0; }},
+        Case{"qwen2", each_layer([](LayerTensors& t) { t.attn_k_bias = nullptr; })},
+        Case{"qwen2", each_layer([](LayerTensors& t) { t.attn_v_bias = nullptr; })},
+        Case{"qwen3", each_layer([](LayerTensors& t) { t.attn_q_norm = nullptr; })},
+        Case{"qwen3", each_layer([](LayerTensors& t) { t.attn_k_norm = nullptr; })},
+        Case{"phi3_short", each_layer([](LayerTensors& t) { std::swap(t.ffn_gate, t.ffn_up); })},
+        Case{"gemma3", without_window}, Case{"gemma3", one_base},
+        Case{"gemma3", [](ModelDescription& m) { m.activation = Activation::kSilu; }},
+        Case{"gemma3", [](ModelDescription& m) { m.embedding_scale = 1.0F; }},
+        Case{"gemma3", each_layer([](LayerTensors& t) { t.post_ffw_norm = nullptr; })},
+        Case{"gemma3_noswa", each_layer([](LayerTensors& t) { t.post_attention_norm = nullptr; })}}) {
     auto path = shared_file(std::string("golden/") + c.name + ".gguf");
     if (!path) return skip("no golden/ folder; set TROUPE_SHARED_DIR");
     double right = relative_error(*path, 40), wrong = relative_error(*path, 40, c.mistake);

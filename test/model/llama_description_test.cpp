@@ -69,8 +69,8 @@ TEST_CASE("llama builder refuses hyper-parameters out of range") {
   CHECK_THAT(with_real("llama.attention.layer_norm_rms_epsilon", 1.0F), Catch::Contains("rms_epsilon"));
   CHECK_THAT(with_real("llama.rope.freq_base", 0.5F), Catch::Contains("rope.freq_base"));
   CHECK_THAT(with_real("llama.rope.scaling.factor", -1.0F), Catch::Contains("rope.scaling.factor"));
-  CHECK_THAT(outcome(tiny_model({}).text("llama.rope.scaling.type", "yarn")),
-             Catch::Contains("none and linear are supported"));
+  CHECK_THAT(outcome(tiny_model({}).text("llama.rope.scaling.type", "ntk")),
+             Catch::Contains("none, linear, yarn and longrope are supported"));
   CHECK_THAT(outcome(tiny_model({}).u32("split.count", 3)), Catch::Contains("one of 3 files"));
 }
 
@@ -81,34 +81,26 @@ TEST_CASE("llama builder refuses tensors that are missing, of another shape or o
              Catch::Contains("blk.1.ffn_up.weight: this tensor is missing"));
   CHECK_THAT(with_count("llama.feed_forward_length", 160),
              Catch::Contains("blk.0.ffn_gate.weight: has the shape 64 x 128; the metadata asks for 64 x 160"));
-  CHECK_THAT(outcome(tiny_model({}).tensor("blk.0.attn_q.bias", {64}, 0, Bytes(256))),
-             Catch::Contains("blk.0.attn_q.bias: this architecture has no use"));
+  CHECK_THAT(outcome(tiny_model({}).tensor("blk.0.attn_q_norm.weight", {16}, 0, Bytes(64))),
+             Catch::Contains("blk.0.attn_q_norm.weight: this architecture has no use"));
   GgufWriter divisors = tiny_model({}).tensor("rope_freqs.weight", {8}, 0, Bytes(32));
   CHECK_THAT(outcome(divisors), Catch::Contains("rope_freqs.weight: has a divisor out of range"));
   GgufWriter output = tiny_model({}).tensor("output.weight", {64, 95}, 0, Bytes(64 * 95 * 4));
   CHECK_THAT(outcome(output), Catch::Contains("output.weight: has the shape 64 x 95"));
 }
 
-TEST_CASE("llama builder keeps the context within a sliding window") {
+TEST_CASE("llama builder: a sliding window is the layers' window, as in Mistral 7B v0.1") {
   Bytes bytes = tiny_model({}).u32("llama.attention.sliding_window", 100).bytes();
   auto contents = parse_gguf(bytes);
   auto model = describe_model(contents->metadata, contents->tensors);
   REQUIRE(model.ok());
-  CHECK(model->hyper.context_length == 100);
+  REQUIRE(model->attention.size() == 1);
+  CHECK(model->attention[0].window == 100);
+  CHECK(model->hyper.context_length > 100);
 }
 
 TEST_CASE("rows of q and k are put from adjacent pairs into half-split order") {
-  GgufTensor tensor;
-  tensor.shape = {1, 8, 1, 1};
-  tensor.byte_count = 8;
-  Bytes bytes(8);
-  tensor.bytes = std::as_bytes(std::span<const std::uint8_t>(bytes));
-  auto order = [&](RopePairs pairs) {
-    std::vector<std::ptrdiff_t> at;
-    for (const std::byte* row : half_split_rows(tensor, 4, pairs)) at.push_back(row - tensor.bytes.data());
-    return at;
-  };
   // Two heads of four: rows 0 2 | 1 3 become first and second half.
-  CHECK(order(RopePairs::kAdjacent) == std::vector<std::ptrdiff_t>{0, 2, 1, 3, 4, 6, 5, 7});
-  CHECK(order(RopePairs::kHalfSplit) == std::vector<std::ptrdiff_t>{0, 1, 2, 3, 4, 5, 6, 7});
+  CHECK(half_split_order(8, 4, RopePairs::kAdjacent) == RowOrder{0, 2, 1, 3, 4, 6, 5, 7});
+  CHECK(half_split_order(8, 4, RopePairs::kHalfSplit) == RowOrder{0, 1, 2, 3, 4, 5, 6, 7});
 }

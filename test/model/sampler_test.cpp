@@ -27,7 +27,8 @@ std::vector<float> random_logits(std::size_t count, float deviation, std::uint64
 }
 
 Sampled sample(const std::vector<float>& logits, const SamplingInput& input, std::span<TopToken> top = {}) {
-  return Sampler(static_cast<std::uint32_t>(logits.size()), kPortableKernels).sample(logits, input, top);
+  return Sampler(static_cast<std::uint32_t>(logits.size()), kPortableKernels)
+      .sample(logits, logits.empty() ? LogitsPeak{} : peak_of(kPortableKernels, logits), input, top);
 }
 
 RowSampling at_temperature(float temperature) {
@@ -66,7 +67,7 @@ std::pair<double, int> chi_square(const std::vector<float>& logits, RowSampling 
   for (int i = 0; i < draws; ++i) {
     how.position = static_cast<std::uint32_t>(i);
     SamplingInput input{how, {}, {}, {}, -1};
-    ++seen[sampler.sample(logits, input, {}).token];
+    ++seen[sampler.sample(logits, peak_of(kPortableKernels, logits), input, {}).token];
   }
   double statistic = 0.0, rest_expected = 0.0, rest_seen = 0.0;
   int cells = 0;
@@ -209,13 +210,13 @@ TEST_CASE("a token is a pure function of logits, parameters, seed, choice and po
   for (std::uint32_t i = 0; i < 40; ++i) {
     RowSampling how = at_temperature(1);
     how.seed = i;
-    TokenId token = used.sample(logits, {how, {}, {}, {}, -1}, {}).token;
+    TokenId token = used.sample(logits, peak_of(kPortableKernels, logits), {how, {}, {}, {}, -1}, {}).token;
     CHECK(sample(logits, {how, {}, {}, {}, -1}).token == token);
     ++by_seed[token];
     how.seed = 0, how.choice = i;
-    ++by_choice[used.sample(logits, {how, {}, {}, {}, -1}, {}).token];
+    ++by_choice[used.sample(logits, peak_of(kPortableKernels, logits), {how, {}, {}, {}, -1}, {}).token];
     how.choice = 0, how.position = i;
-    ++by_position[used.sample(logits, {how, {}, {}, {}, -1}, {}).token];
+    ++by_position[used.sample(logits, peak_of(kPortableKernels, logits), {how, {}, {}, {}, -1}, {}).token];
   }
   CHECK(by_seed.size() > 20);
   CHECK(by_choice.size() > 20);

@@ -1,0 +1,98 @@
+// The phases around attention: K/V of the step's rows are stored, then every row attends.
+#include "gpu/host/phases.hpp"
+#include "gpu/host/pieces.hpp"
+
+namespace troupe {
+
+void append_kv(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, float* qkv,
+               std::size_t qkv_stride, const HeadNorms& norms, std::span<std::uint8_t> poisoned) {
+  const AttentionShape& shape = plan.shape();
+  const auto append = kv.layout.type == KvType::kInt8 ? host.kernels.append_kv : host.kernels.append_kv_halves;
+  const std::size_t k_begin = std::size_t{shape.heads} * shape.head_dim;
+  const std::size_t v_begin = k_begin + std::size_t{shape.kv_heads} * shape.head_dim;
+  for_each_token(host, static_cast<std::uint32_t>(plan.rows().size()), [&](std::uint32_t token) {
+    const AttentionPlan::Row& row = plan.rows()[token];
+    for (std::uint32_t head = 0; norms.q != nullptr && head < shape.heads; ++head) {
+      float* const q = qkv + token * qkv_stride + std::size_t{head} * shape.head_dim;
+      host.kernels.rmsnorm(q, norms.q, shape.head_dim, norms.eps, q);
+    }
+    std::byte* const block = kv.data + row.blocks[row.position / kPageTokens] * kv.layout.block_bytes();
+    for (std::uint32_t head = 0; head < shape.kv_heads; ++head) {
+      float* const k = qkv + token * qkv_stride + k_begin + std::size_t{head} * shape.head_dim;
+      const float* const v = qkv + token * qkv_stride + v_begin + std::size_t{head} * shape.head_dim;
+      if (norms.k != nullptr) host.kernels.rmsnorm(k, norms.k, shape.head_dim, norms.eps, k);
+      if (shape.rope != nullptr) host.kernels.rope(k, shape.rope->row(row.position), shape.rope->dims());
+      const std::uint32_t slot = row.position % kPageTokens;
+      if (!append(block + kv.layout.page_offset(layer, head), slot, k, v, shape.head_dim)) poisoned[token] = 1;
+    }
+  });
+}
+
+void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, RowsView qkv,
+               float* out, std::size_t out_stride, ActivationBlock* codes) {
+  const AttentionShape& shape = plan.shape();
+  // Blocks of codes that would lie across two heads are left until all heads are there.
+  const CodesOfRows target{shape.head_dim % kBlockK == 0 ? codes : nullptr, shape.heads * shape.head_dim,
+                           host.kernels.quantize};
+  const auto put = [&](std::uint32_t row, std::uint32_t head, std::uint32_t heads) {
+    const std::uint32_t first = head * shape.head_dim;
+    if (target.codes != nullptr) target.put(out + row * out_stride + first, row, first, heads * shape.head_dim);
+  };
+  const auto items = static_cast<std::uint32_t>(plan.items().size());
+  const auto kernel = kv.layout.type == KvType::kInt8 ? host.kernels.attention : host.kernels.attend_halves;
+  const auto attend = [&](const AttentionPlan::Item& item) {
+    QueryRow rows[kQueryRowsMax];
+    AttentionTask task;
+    task.rows = rows;
+    for (std::uint32_t t = 0; t < item.tokens; ++t) {
+      const std::size_t row = item.first_row + t;
+      const std::uint32_t position = plan.rows()[row].position;
+      for (std::uint32_t h = 0; h < item.heads; ++h) {
+        const std::size_t column = std::size_t{item.first_head + h} * shape.head_dim;
+        rows[task.count++] = {qkv.data + row * qkv.stride + column,
+                              shape.rope == nullptr ? nullptr : shape.rope->row(position),
+                              out + row * out_stride + column, position};
+      }
+    }
+    task.head_dim = shape.head_dim;
+    task.rope_dims = shape.rope == nullptr ? 0 : shape.rope->dims();
+    task.score_scale = shape.score_scale;
+    task.pages = kv.data + kv.layout.page_offset(layer, item.kv_head);
+    task.block_bytes = kv.layout.block_bytes();
+    task.blocks = plan.rows()[item.first_row].blocks;
+    task.window = shape.window;
+    task.cap = shape.cap;
+    if (item.span != kAllSpans) {
+      task.span_begin = item.span;
+      task.span_end = item.span + 1;
+      task.partials = plan.partials() + item.partial;
+    }
+    kernel(task);
+    for (std::uint32_t t = 0; t < item.tokens && item.span == kAllSpans; ++t)
+      put(item.first_row + t, item.first_head, item.heads);
+  };
+  if (items == 0) return;
+  // Small pieces: items differ in length.
+  const std::uint32_t piece = piece_of(items, 4 * claims_of(host), 1);
+  run_pieces(host.pool, items, piece, [&](std::uint32_t begin, std::uint32_t end) {
+    for (std::uint32_t i = begin; i < end; ++i) attend(plan.items()[i]);
+  });
+  host.pool.run(static_cast<std::uint32_t>(plan.joins().size()), [&](std::uint32_t i, std::uint32_t) {
+    const AttentionPlan::Join& join = plan.joins()[i];
+    const std::uint32_t stride = partial_floats(shape.head_dim);
+    const std::size_t rows = std::size_t{join.item.tokens} * join.item.heads;
+    for (std::size_t r = 0; r < rows; ++r) {
+      const std::size_t row = join.item.first_row + r / join.item.heads;
+      const std::size_t head = join.item.first_head + r % join.item.heads;
+      host.kernels.join_spans(plan.partials() + join.item.partial + r * stride, rows * stride, join.spans,
+                              shape.head_dim, out + row * out_stride + head * shape.head_dim);
+      put(static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(head), 1);
+    }
+  });
+  if (codes == nullptr || target.codes != nullptr) return;
+  const CodesOfRows whole{codes, target.columns, target.quantize};
+  for_each_token(host, static_cast<std::uint32_t>(plan.rows().size()),
+                 [=](std::uint32_t token) { whole.put(out + token * out_stride, token, 0, whole.columns); });
+}
+
+}  // namespace troupe

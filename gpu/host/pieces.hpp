@@ -1,0 +1,57 @@
+#pragma once
+// How the phases share out their work. Only phases include this.
+#include <algorithm>
+#include <cstdint>
+
+#include "gpu/host/phases.hpp"
+
+namespace troupe {
+
+inline constexpr std::uint32_t kRowsAlone = 8;  // rows (0.2 us each) the caller does itself: handing over costs 2 us
+
+constexpr std::uint32_t ceil_div(std::uint32_t a, std::uint32_t b) { return (a + b - 1) / b; }
+
+// Splits `count` things into at most `claims` equal pieces, each a multiple of `unit`; returns a piece's size.
+constexpr std::uint32_t piece_of(std::uint32_t count, std::uint32_t claims, std::uint32_t unit) {
+  return std::max(ceil_div(ceil_div(count, claims), unit), 1U) * unit;
+}
+
+inline std::uint32_t claims_of(const Host& host) { return host.pool.threads() * kClaimsPerThread; }
+
+// fn(begin, end) over [0, count) in pieces. fn is copied into what the threads read and should hold values, not
+// references: every line they have to fetch from this core costs them 0.3 us.
+template <class Fn>
+void run_pieces(ThreadPool& pool, std::uint32_t count, std::uint32_t piece, const Fn& fn) {
+  alignas(64) const auto tile = [count, piece, fn](std::uint32_t index, std::uint32_t) {
+    fn(index * piece, std::min(count, (index + 1) * piece));
+  };
+  pool.run(ceil_div(count, piece), tile);
+}
+
+// fn(token) for all tokens; a piece ends with an activation tile when there are enough, so that threads do not share
+// lines.
+template <class Fn>
+void for_each_token(const Host& host, std::uint32_t tokens, const Fn& fn) {
+  if (tokens == 0) return;
+  const std::uint32_t unit = tokens >= host.pool.threads() * kTokenTile ? kTokenTile : 1;
+  const std::uint32_t piece = tokens <= kRowsAlone ? tokens : piece_of(tokens, claims_of(host), unit);
+  run_pieces(host.pool, tokens, piece, [fn](std::uint32_t begin, std::uint32_t end) {
+    for (std::uint32_t token = begin; token < end; ++token) fn(token);
+  });
+}
+
+// Rows of activations being quantised piece by piece: columns [first, first + count) of `token`, whole blocks of 32.
+struct CodesOfRows {
+  ActivationBlock* codes;
+  std::uint32_t columns;  // of a row
+  void (*quantize)(const float* x, std::uint32_t columns, ActivationBlock* tile, std::uint32_t slot);
+
+  void put(const float* x, std::uint32_t token, std::uint32_t first, std::uint32_t count) const {
+    ActivationBlock* const tile = codes + std::size_t{token / kTokenTile} * activation_blocks(columns);
+    const std::uint32_t slot = token % kTokenTile, blocks = columns / kBlockK;
+    quantize(x, count, tile + first / kBlockK, slot);
+    if (first + count == columns && blocks % 2 != 0) zero_slot(tile[blocks], slot);
+  }
+};
+
+}  // namespace troupe
