@@ -33,6 +33,7 @@ class Executor final : public ActorLogic {
         info.rows_max < info_.rows_max || info.tokens_max < info_.tokens_max || info.vocab_size != info_.vocab_size) {
       throw std::runtime_error("the fresh runner is not like the first one");
     }
+    runner_->say_alive_to([env] { env->progress.touch(ProgressStage::kExecutor, env->now()); });
   }
 
   caf::behavior behavior() override {

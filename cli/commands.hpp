@@ -72,6 +72,7 @@ struct ProfileArguments {
   std::uint32_t context = 160;
   std::uint32_t steps = 20;
   std::string trace;  // a file; empty: none
+  std::string url;    // of a live server to profile; empty: a model of its own
 };
 int profile(const LoadedSettings& loaded, const ProfileArguments& arguments);
 

@@ -3,7 +3,7 @@
 #include <thread>
 
 #include "cli/commands.hpp"
-#include "net/client/http_get.hpp"
+#include "net/client/http_call.hpp"
 #include "runtime/doctor.hpp"
 
 namespace troupe {

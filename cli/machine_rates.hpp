@@ -1,5 +1,5 @@
 #pragma once
-// The two rates a profile is held against, measured in some milliseconds.
+// The rates a profile is held against, measured in some milliseconds.
 #include "gpu/host/roofline.hpp"
 #include "runtime/profile_table.hpp"
 
@@ -10,7 +10,8 @@ inline MachineRates measure_machine(std::uint32_t threads) {
   ThreadPool pool(threads, "rates");
   MachineRates rates;
   for (const ComputeRate& rate : compute_rates(pool, true)) {
-    if (rate.is_integer) rates.operations = std::max(rates.operations, rate.operations);
+    double& best = rate.is_integer ? rates.operations : rates.float_operations;
+    best = std::max(best, rate.operations);
   }
   rates.bytes = read_bandwidth(pool, kReadBytes, true);
   return rates;

@@ -108,8 +108,11 @@ int run(int argc, char** argv) {
   bench_flags.add_to(*bench_command);
 
   ProfileArguments profile_arguments;
-  CLI::App* profile_command = app.add_subcommand(
-      "profile", "where the time of a model's steps goes (of a live server: POST /admin/v1/profile)");
+  CLI::App* profile_command =
+      app.add_subcommand("profile", "where the time of a model's steps goes, in this process or in a live server");
+  profile_command->add_option(
+      "--url", profile_arguments.url,
+      "a live server, http://host:port, whose next steps are profiled; server.admin_key is needed");
   profile_command->add_option("--prompt", profile_arguments.prompt, "steps of one prompt of so many tokens")
       ->check(CLI::Range(1, 1 << 20));
   profile_command->add_option("--batch", profile_arguments.batch, "else: sequences that decode together")

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
-#include <sstream>
 
 #include "cli/commands.hpp"
 #include "cli/engine.hpp"
@@ -18,15 +17,14 @@ constexpr std::size_t kTextBytesMax = std::size_t{64} << 20;
 
 Result<std::string> read_text(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  std::stringstream text;
-  text << in.rdbuf();
-  if (!in) return Error{ErrorCode::kConfiguration, "cannot read " + path, "", 0};
-  if (text.str().size() > kTextBytesMax)
-    return Error{
-        ErrorCode::kConfiguration,
-        path + " has " + std::to_string(text.str().size()) + " bytes (at most " + std::to_string(kTextBytesMax) + ")",
-        "", 0};
-  return text.str();
+  std::string text(kTextBytesMax + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad() || !in.is_open()) return Error{ErrorCode::kConfiguration, "cannot read " + path, "", 0};
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > kTextBytesMax)
+    return Error{ErrorCode::kConfiguration,
+                 path + " is too large; at most " + std::to_string(kTextBytesMax) + " bytes are read", "", 0};
+  return text;
 }
 
 double log_probability(std::span<const float> logits, TokenId token) {

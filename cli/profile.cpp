@@ -1,4 +1,5 @@
-// troupe profile: where the time of a model's steps goes, phase by phase.
+// troupe profile: where the time of a model's steps goes, phase by phase; of a model loaded for it, or of a live
+// server.
 #include <cstdio>
 #include <fstream>
 
@@ -6,6 +7,7 @@
 #include "cli/commands.hpp"
 #include "cli/engine.hpp"
 #include "cli/machine_rates.hpp"
+#include "net/client/http_call.hpp"
 #include "net/schema/profile_json.hpp"
 
 namespace troupe {
@@ -19,10 +21,38 @@ Result<double> one_step(const ProfileArguments& a, BenchDriver& driver, std::uin
   return driver.step(0, a.batch, a.context + step, 1, true);
 }
 
+// The table to stdout, and the trace to its file.
+int show(const ProfileSummary& summary, const std::string& json, const std::string& trace) {
+  std::fputs(profile_text(summary).c_str(), stdout);
+  if (trace.empty()) return kExitDone;
+  std::ofstream out(trace);
+  out << json << "\n";
+  if (!out.flush()) return report({ErrorCode::kConfiguration, "cannot write " + trace, "", 0});
+  std::printf("trace in %s: open it in chrome://tracing or Perfetto\n", trace.c_str());
+  return kExitDone;
+}
+
+// The next steps of a server that runs: it answers when they are done.
+int profile_server(const Settings& settings, const ProfileArguments& a) {
+  constexpr std::chrono::milliseconds kPatience{120'000};
+  constexpr std::size_t kBytesMax = std::size_t{64} << 20;
+  if (settings.admin_key.empty())
+    return report(
+        {ErrorCode::kConfiguration, "a live server wants its operator's key: give --server.admin_key", "", 0});
+  std::string url = a.url.substr(0, a.url.find_last_not_of('/') + 1) + "/admin/v1/profile";
+  std::fprintf(stderr, "waiting for %u steps of %s\n", a.steps, a.url.c_str());
+  auto json = http_post(url, "{\"steps\":" + std::to_string(a.steps) + "}", settings.admin_key, kPatience, kBytesMax);
+  if (!json) return report(json.error());
+  auto summary = parse_profile_json(*json);
+  if (!summary) return report(summary.error());
+  return show(*summary, *json, a.trace);
+}
+
 }  // namespace
 
 int profile(const LoadedSettings& loaded, const ProfileArguments& a) {
   const Settings& settings = loaded.settings;
+  if (!a.url.empty()) return profile_server(settings, a);
   if (settings.model.empty()) return report({ErrorCode::kConfiguration, "no model: give --model FILE.gguf", "", 0});
   auto kernels = select_kernels_from_environment();
   if (!kernels) return report(kernels.error());
@@ -62,17 +92,10 @@ int profile(const LoadedSettings& loaded, const ProfileArguments& a) {
     }
     if (auto done = one_step(a, driver, step); !done) return report(done.error());
   }
-  std::printf("%s on %s, %u threads: %s\n%s", model->card.name.c_str(), info.device.c_str(), threads,
+  std::printf("%s on %s, %u threads: %s\n", model->card.name.c_str(), info.device.c_str(), threads,
               a.prompt > 0 ? ("prompts of " + std::to_string(a.prompt) + " tokens").c_str()
-                           : (std::to_string(a.batch) + " sequences at " + std::to_string(a.context)).c_str(),
-              profile_text(*profile, machine).c_str());
-  if (!a.trace.empty()) {
-    std::ofstream out(a.trace);
-    out << profile_json(*profile, machine) << "\n";
-    if (!out.flush()) return report({ErrorCode::kConfiguration, "cannot write " + a.trace, "", 0});
-    std::printf("trace in %s: open it in chrome://tracing or Perfetto\n", a.trace.c_str());
-  }
-  return kExitDone;
+                           : (std::to_string(a.batch) + " sequences at " + std::to_string(a.context)).c_str());
+  return show(summary_of(*profile, machine), profile_json(*profile, machine), a.trace);
 }
 
 }  // namespace troupe

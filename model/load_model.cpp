@@ -104,13 +104,13 @@ class Maker {
  public:
   Maker(Checked checked, const LoadOptions& options) : checked_(std::move(checked)), options_(options) {}
 
-  Result<std::shared_ptr<const HostModel>> weights() {
+  // `alive` is called as it goes on.
+  Result<std::shared_ptr<const HostModel>> weights(const std::function<void()>& alive = [] {}) {
     std::lock_guard lock(mutex_);
     if (weights_) return weights_;
-    ThreadPool pool(options_.limits.threads, "load");  // not pinned: its caller goes on to start other threads
-    auto weights = make_host_model(checked_.description, checked_.file->tensors(), checked_.file->header(),
-                                   checked_.model.memory.context, options_.limits.formats, pool, options_.progress,
-                                   [&](std::span<const std::byte> read) { checked_.file->forget(read); });
+    Result<std::shared_ptr<const HostModel>> weights = std::shared_ptr<const HostModel>();
+    // In a thread of its own: it is pinned like the one that will compute, and this one goes on to start other threads.
+    std::thread([&] { weights = pack(alive); }).join();
     if (!weights) return weights.error();
     log(LogLevel::kInfo, "model", describe_weights(**weights, *options_.kernels));
     if (options_.pin_memory) pinned((*weights)->pin_memory(), (*weights)->weights_bytes, "weights");
@@ -129,8 +129,8 @@ class Maker {
     return class_of(checked_, options_, hash);
   }
 
-  Result<std::unique_ptr<StepRunner>> runner() {
-    auto model = weights();
+  Result<std::unique_ptr<StepRunner>> runner(const std::function<void()>& alive = [] {}) {
+    auto model = weights(alive);
     if (!model) return model.error();
     auto runner = HostStepRunner::make(*model, *options_.kernels, options_.limits, checked_.model.memory.kv_blocks,
                                        options_.profiler);
@@ -156,6 +156,15 @@ class Maker {
   const LoadOptions& options() const { return options_; }
 
  private:
+  Result<std::shared_ptr<const HostModel>> pack(const std::function<void()>& alive) {
+    ThreadPool pool(options_.limits.threads, "load", options_.limits.pins);
+    return make_host_model(checked_.description, checked_.file->tensors(), checked_.file->header(),
+                           checked_.model.memory.context, options_.limits.formats, pool, options_.progress,
+                           [&](std::span<const std::byte> read) {
+                             checked_.file->forget(read);
+                             alive();
+                           });
+  }
   void pinned(bool done, std::uint64_t bytes, const char* what) const {
     std::string text = std::string(what) + " (" + std::to_string(bytes >> 20U) + " MiB)";
     if (done && options_.pinned) options_.pinned(bytes);
@@ -191,7 +200,8 @@ StepRunnerFactory eager_factory(std::shared_ptr<Maker> maker) {
 
 StepRunnerFactory lazy_factory(const std::shared_ptr<Maker>& maker, const std::string& numerics_class) {
   return [maker, info = maker->info(numerics_class)]() -> std::unique_ptr<StepRunner> {
-    return std::make_unique<LazyStepRunner>(info, [maker] { return maker->runner(); });
+    return std::make_unique<LazyStepRunner>(
+        info, [maker](const std::function<void()>& alive) { return maker->runner(alive); });
   };
 }
 

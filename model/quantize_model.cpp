@@ -136,8 +136,10 @@ Result<QuantizedFile> quantize_model(const std::string& from, const std::string&
     ++result.tensors[format_of(target.type).name];
     targets.push_back(std::move(target));
   }
-  auto output = GgufOutput::create(
-      to, file->metadata(), {{"general.file_type", file_type_of(type)}, {"general.quantization_version", 2}}, targets);
+  std::map<std::string, std::uint32_t> changed = {{"general.file_type", file_type_of(type)},
+                                                  {"general.quantization_version", 2}};
+  if (file->metadata().has("split.count")) changed["split.count"] = changed["split.no"] = 0;  // what is written is one file
+  auto output = GgufOutput::create(to, file->metadata(), changed, targets);
   if (!output) return output.error();
   ThreadPool pool(threads, "quantize");
   std::vector<std::byte> converted;

@@ -20,6 +20,7 @@ struct ProfileSpan {
   std::uint32_t tokens = 0, rows = 0, columns = 0;  // shapes: 0 where there is none
   std::uint64_t bytes = 0;                          // read from memory at least
   std::uint64_t operations = 0;                     // a multiplication and an addition are two
+  bool is_float = false;                            // of floats; else of int8
 };
 
 struct Profile {

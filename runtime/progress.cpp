@@ -42,6 +42,10 @@ void Progress::end(ProgressStage stage, SteadyTime now) {
   }
 }
 
+void Progress::touch(ProgressStage stage, SteadyTime now) {
+  entries_[static_cast<std::size_t>(stage)].last_ns.store(nanoseconds(now), std::memory_order_relaxed);
+}
+
 void Progress::reset(ProgressStage stage, SteadyTime now) {
   Entry& entry = entries_[static_cast<std::size_t>(stage)];
   entry.last_ns.store(nanoseconds(now), std::memory_order_relaxed);

@@ -21,6 +21,8 @@ class Progress {
   // Work handed to the stage, work it has finished; a stage is idle when both are equal.
   void begin(ProgressStage stage, SteadyTime now);
   void end(ProgressStage stage, SteadyTime now);
+  // Work that takes long goes on: the stage is not stuck.
+  void touch(ProgressStage stage, SteadyTime now);
   // Everything the stage had is void (it died): idle again.
   void reset(ProgressStage stage, SteadyTime now);
 

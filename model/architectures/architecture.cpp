@@ -15,11 +15,6 @@ constexpr Architecture kArchitectures[] = {
 std::span<const Architecture> architectures() { return kArchitectures; }
 
 Result<ModelDescription> describe_model(const Metadata& metadata, const TensorTable& tensors) {
-  auto shards = metadata.count("split.count", 0, 65535, 0);
-  if (!shards) return shards.error();
-  if (*shards > 1)
-    return load_error("split.count",
-                      "is one of " + std::to_string(*shards) + " files; models in several files are not supported");
   auto name = metadata.text("general.architecture");
   if (!name) return name.error();
   std::string known;

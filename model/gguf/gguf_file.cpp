@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cctype>
+#include <cstdio>
 
 #include "model/gguf/cursor.hpp"
 #include "model/gguf/load_error.hpp"
@@ -86,12 +87,76 @@ Result<GgufContents> parse_gguf(std::span<const std::uint8_t> bytes) {
   return GgufContents{std::move(*metadata), std::move(*tensors), header_bytes};
 }
 
+namespace {
+
+// "-00002-of-00003.gguf"
+std::string shard_suffix(std::uint64_t number, std::uint64_t count) {
+  char text[64];
+  std::snprintf(text, sizeof text, "-%05llu-of-%05llu.gguf", static_cast<unsigned long long>(number),
+                static_cast<unsigned long long>(count));
+  return text;
+}
+
+}  // namespace
+
 Result<GgufFile> GgufFile::open(const std::string& path) {
+  GgufFile whole;
+  if (Status status = whole.add_shard(path, 0, 0); !status) return status.error();
+  auto count = whole.metadata_.count("split.count", 0, kShardsMax, 0);
+  if (!count) return count.error();
+  if (*count > 1) {
+    if (Status status = whole.add_shards(path, *count); !status) return status.error();
+  }
+  return whole;
+}
+
+// The shard `number` of `count`; the first one is taken as it is, with 0 for both.
+Status GgufFile::add_shard(const std::string& path, std::uint64_t number, std::uint64_t count) {
   auto file = MappedFile::open(path);
   if (!file) return file.error();
   auto contents = parse_gguf(file->bytes());
   if (!contents) return contents.error();
-  return GgufFile(std::move(*file), std::move(*contents));
+  if (count > 0) {
+    auto own_number = contents->metadata.count("split.no", 0, kShardsMax);
+    auto own_count = contents->metadata.count("split.count", 0, kShardsMax);
+    if (!own_number) return own_number.error();
+    if (!own_count) return own_count.error();
+    if (*own_number != number || *own_count != count)
+      return load_error("split.no", "is " + std::to_string(*own_number) + " of " + std::to_string(*own_count) +
+                                        "; this must be " + std::to_string(number) + " of " + std::to_string(count));
+  } else {
+    metadata_ = std::move(contents->metadata);
+  }
+  for (const auto& [name, tensor] : contents->tensors.all())
+    if (!tensors_.add(name, tensor)) return load_error(name, "this tensor is in two of the files");
+  auto header = file->bytes().first(contents->header_bytes);
+  header_.insert(header_.end(), header.begin(), header.end());
+  files_.push_back(std::move(*file));
+  return {};
+}
+
+Status GgufFile::add_shards(const std::string& path, std::uint64_t count) {
+  auto number = metadata_.count("split.no", 0, kShardsMax);
+  if (!number) return number.error();
+  std::string suffix = shard_suffix(*number + 1, count);
+  if (!path.ends_with(suffix))
+    return load_error("split.no", "is " + std::to_string(*number) + " of " + std::to_string(count) +
+                                      " files; then the name must end in " + suffix);
+  std::string stem = path.substr(0, path.size() - suffix.size());
+  if (*number != 0)
+    return load_error("split.no", "this is file " + std::to_string(*number + 1) + " of " + std::to_string(count) +
+                                      "; give the first, " + stem + shard_suffix(1, count));
+  for (std::uint64_t i = 1; i < count; ++i) {
+    std::string shard = stem + shard_suffix(i + 1, count);
+    if (Status status = add_shard(shard, i, count); !status)
+      return Error{status.error().code, shard + ": " + status.error().message, status.error().param, 0};
+  }
+  auto tensors = metadata_.count("split.tensors.count", 0, kTensorsMax, tensors_.all().size());
+  if (!tensors) return tensors.error();
+  if (*tensors != tensors_.all().size())
+    return load_error("split.tensors.count", "is " + std::to_string(*tensors) + "; the files have " +
+                                                 std::to_string(tensors_.all().size()) + " tensors");
+  return {};
 }
 
 }  // namespace troupe

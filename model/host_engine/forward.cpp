@@ -21,6 +21,7 @@ class Phase {
     span->rows = matrix.rows, span->columns = matrix.columns;
     span->bytes = matrix.tiles * matrix.tile_bytes;
     span->operations = std::uint64_t{2} * matrix.rows * matrix.columns * tokens;
+    span->is_float = !has_codes(matrix.format);
   }
   Phase(const Forward& f, std::int32_t layer, const AttentionPlan& plan)
       : Phase(f, "attention", layer, static_cast<std::uint32_t>(plan.rows().size())) {
@@ -28,6 +29,7 @@ class Phase {
     if (span == nullptr) return;
     span->bytes = plan.bytes(f.kv.layout);
     span->operations = plan.operations();
+    span->is_float = f.kv.layout.type == KvType::kF16;
   }
 
  private:

@@ -10,15 +10,18 @@ namespace troupe {
 class LazyStepRunner final : public StepRunner {
  public:
   // `info` is what the runner that `make` gives will say of itself; another one is an error of the step.
-  using Make = std::function<Result<std::unique_ptr<StepRunner>>()>;
+  // `alive` is to be called from time to time while it loads; never empty.
+  using Make = std::function<Result<std::unique_ptr<StepRunner>>(const std::function<void()>& alive)>;
   LazyStepRunner(RunnerInfo info, Make make) : info_(std::move(info)), make_(std::move(make)) {}
 
   const RunnerInfo& info() const override { return info_; }
   void submit(std::shared_ptr<const StepPlan> plan, Done done) override;
+  void say_alive_to(std::function<void()> alive) override { alive_ = std::move(alive); }
 
  private:
   const RunnerInfo info_;
   const Make make_;
+  std::function<void()> alive_ = [] {};
   std::unique_ptr<StepRunner> runner_;
 };
 

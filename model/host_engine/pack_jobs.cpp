@@ -7,7 +7,7 @@
 namespace troupe {
 namespace {
 
-constexpr std::uint32_t kPieceRows = 1024;  // packed by one thread at a time
+constexpr std::uint32_t kPieceRows = 1024;  // packed by one thread at a time; more where there were too many pieces
 
 }  // namespace
 
@@ -34,13 +34,14 @@ void PackJobs::also_reads(const GgufTensor& tensor) {
 
 Status PackJobs::run(ThreadPool& pool, const LoadProgress& progress, const ForgetBytes& forget) {
   if (!error_.ok()) return error_;
-  std::vector<Piece> pieces = cut();
+  std::vector<Piece> pieces = this->pieces(pool.threads());
+  for (const Piece& piece : pieces) ++jobs_[piece.job]->pieces_left;
   std::vector<Status> outcomes(pieces.size());
   std::atomic<std::size_t> done = 0;
   pool.run(static_cast<std::uint32_t>(pieces.size()), [&](std::uint32_t i, std::uint32_t thread) {
-    Job& job = *pieces[i].job;
-    auto rows = std::span(job.rows).subspan(pieces[i].first, pieces[i].rows);
-    if (Status packed = pack_rows(job.target, job.from, job.as, rows, pieces[i].first); !packed)
+    Job& job = *jobs_[pieces[i].job];
+    auto rows = std::span(job.rows).subspan(pieces[i].first_row, pieces[i].rows);
+    if (Status packed = pack_rows(job.target, job.from, job.as, rows, pieces[i].first_row); !packed)
       outcomes[i] = load_error(job.name, packed.error().message);
     if (job.pieces_left.fetch_sub(1) == 1 && forget) std::for_each(job.sources.begin(), job.sources.end(), forget);
     auto fraction = static_cast<double>(done.fetch_add(1) + 1) / static_cast<double>(pieces.size());
@@ -61,17 +62,29 @@ void PackJobs::count(std::array<PackedShare, kPackedFormats>& shares) const {
   }
 }
 
-std::vector<PackJobs::Piece> PackJobs::cut() {
+std::vector<PackJobs::Piece> PackJobs::pieces(std::uint32_t threads) const {
+  constexpr std::size_t kPiecesMax = ThreadPool::kTilesMax;
+  std::uint64_t piece_rows = kPieceRows;
+  auto pieces_of = [&](const Job& job) { return (job.rows.size() / threads + piece_rows) / piece_rows; };
+  auto count = [&] {  // of one thread
+    std::uint64_t sum = 0;
+    for (const auto& job : jobs_) sum += pieces_of(*job);
+    return sum;
+  };
+  while (count() > jobs_.size() && count() * threads > kPiecesMax) piece_rows *= 2;
+  while (threads > 1 && count() * threads > kPiecesMax) threads /= 2;
   std::vector<Piece> pieces;
-  std::uint32_t piece_rows = kPieceRows;  // more for models so large that there were too many pieces
-  std::uint64_t rows_all = 0;
-  for (const auto& job : jobs_) rows_all += job->rows.size() + kPieceRows;
-  while (rows_all / piece_rows > ThreadPool::kTilesMax / 2) piece_rows *= 2;
-  for (const auto& job : jobs_) {
-    auto rows = static_cast<std::uint32_t>(job->rows.size());
-    job->pieces_left = (rows + piece_rows - 1) / piece_rows;
-    for (std::uint32_t first = 0; first < rows; first += piece_rows)
-      pieces.push_back({job.get(), first, std::min(piece_rows, rows - first)});
+  for (std::uint32_t thread = 0; thread < threads; ++thread) {
+    for (std::uint32_t number = 0; number < jobs_.size(); ++number) {
+      const Job& job = *jobs_[number];
+      std::uint64_t each = pieces_of(job), all = each * threads;
+      std::uint64_t tiles = (job.rows.size() + kTileRows - 1) / kTileRows;
+      auto first_row = [&](std::uint64_t piece) {
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>(tiles * piece / all * kTileRows, job.rows.size()));
+      };
+      for (std::uint64_t i = thread * each; i < (thread + 1) * each; ++i)
+        pieces.push_back({number, first_row(i), first_row(i + 1) - first_row(i)});
+    }
   }
   return pieces;
 }

@@ -1,5 +1,7 @@
 #pragma once
-// The matrices of a model that are to be packed, and their packing on all threads of a pool.
+// The matrices of a model that are to be packed, and their packing on all threads of a pool. Thread t of T packs the
+// rows that thread t of the compute pool will multiply, part t of T of every matrix, so that on a machine with several
+// memory nodes each thread finds its weights on its own node (when both pools are pinned alike).
 #include <array>
 #include <atomic>
 #include <memory>
@@ -26,6 +28,12 @@ class PackJobs {
 
   void count(std::array<PackedShare, kPackedFormats>& shares) const;
 
+  // What run() shares out over the threads of a pool, the same number of pieces to each. `job`: in order of add().
+  struct Piece {
+    std::uint32_t job, first_row, rows;
+  };
+  std::vector<Piece> pieces(std::uint32_t threads) const;
+
  private:
   // One matrix to pack: rows of one type, in order.
   struct Job {
@@ -36,11 +44,6 @@ class PackJobs {
     BlankMatrix target = {};
     std::atomic<std::uint32_t> pieces_left = 0;
   };
-  struct Piece {
-    Job* job;
-    std::uint32_t first, rows;
-  };
-  std::vector<Piece> cut();
 
   const HostFormats& formats_;
   HostModel& model_;

@@ -9,4 +9,7 @@ namespace troupe {
 
 std::string profile_json(const Profile& profile, const MachineRates& machine);
 
+// What such JSON says beside its events. kInvalidRequest when it is none.
+Result<ProfileSummary> parse_profile_json(const std::string& json);
+
 }  // namespace troupe

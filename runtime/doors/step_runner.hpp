@@ -10,14 +10,14 @@
 namespace troupe {
 
 struct RunnerInfo {
-  std::string device;           // "host avx512", "scripted"
-  std::string numerics_class;   // contract 2: equal strings mean equal bits
-  std::uint32_t blocks_total = 0;      // KV blocks of kBlockSize tokens
-  std::uint32_t rows_max = 0;          // sequences of one step
-  std::uint32_t tokens_max = 0;        // new positions of one step
-  std::uint32_t context_length = 0;    // positions of one sequence
+  std::string device;                // "host avx512", "scripted"
+  std::string numerics_class;        // contract 2: equal strings mean equal bits
+  std::uint32_t blocks_total = 0;    // KV blocks of kBlockSize tokens
+  std::uint32_t rows_max = 0;        // sequences of one step
+  std::uint32_t tokens_max = 0;      // new positions of one step
+  std::uint32_t context_length = 0;  // positions of one sequence
   std::uint32_t vocab_size = 0;
-  std::uint32_t steps_in_flight = 1;   // plans submit() takes before the first one is done: 1 or 2
+  std::uint32_t steps_in_flight = 1;  // plans submit() takes before the first one is done: 1 or 2
 };
 
 class StepRunner {
@@ -30,6 +30,9 @@ class StepRunner {
   virtual const RunnerInfo& info() const = 0;
   // Only one thread calls submit. The plan has been checked against info() by whoever made it.
   virtual void submit(std::shared_ptr<const StepPlan> plan, Done done) = 0;
+  // Called once, before the first submit: a step that takes seconds (the first one may load weights) calls `alive` from
+  // time to time, on any thread, so that nobody takes it for hanging.
+  virtual void say_alive_to(std::function<void()> alive) { (void)alive; }
 };
 
 // A fresh runner after a death; the weights behind it are shared and stay.

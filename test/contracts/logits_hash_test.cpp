@@ -69,6 +69,8 @@ std::shared_ptr<const HostModel> tiny(const TinyShape& shape) {
   return load_weights(TemporaryFile(tiny_model(shape).bytes()).path(), 1);
 }
 
+std::optional<std::string> golden_file(const std::string& name) { return shared_file("golden/" + name + ".gguf"); }
+
 std::vector<std::shared_ptr<const HostModel>> tiny_models() {
   std::vector<std::shared_ptr<const HostModel>> models;
   auto add = [&](DType type, DType value_type, std::uint32_t hidden, std::uint32_t heads, std::uint32_t kv_heads,
@@ -89,10 +91,16 @@ std::vector<std::shared_ptr<const HostModel>> tiny_models() {
   add(DType::kQ3_K, DType::kIq4Xs, 256, 4, 1, 64);
   add(DType::kF16, DType::kF16, 64, 4, 2, 32);
   add(DType::kQ8_0, DType::kBF16, 64, 4, 2, 32);
-  if (auto golden = shared_file("golden/llama_plain.gguf")) {
-    HostFormats int4;
-    int4.weights = WeightsAs::kInt4;
-    int4.kv = KvType::kF16;
+  // Every architecture, with codes and K/V in int8; as floats; and mixed.
+  HostFormats int8, int4;
+  int8.weights = WeightsAs::kInt8;
+  int4.weights = WeightsAs::kInt4;
+  int4.kv = KvType::kF16;
+  for (const char* name : {"llama_plain", "llama_l3freqs", "qwen2", "qwen3", "phi3_short", "gemma3"})
+    if (auto golden = golden_file(name)) models.push_back(load_weights(*golden, 1, int8));
+  for (const char* name : {"llama_plain", "gemma3"}) {
+    auto golden = golden_file(name);
+    if (!golden) continue;
     models.push_back(load_weights(*golden));
     models.push_back(load_weights(*golden, 1, int4));
   }
@@ -196,6 +204,13 @@ TEST_CASE("exact_seeds: contract 2: seeds and choices differ, equal ones do not"
 
 TEST_CASE("exact_hash: contract 2: fixed models give the logits they gave when numerics version TX1 was fixed") {
   REQUIRE(std::string(kNumericsVersion) == "TX1");  // a new version gets new numbers here
+  auto hash_of = [](const std::shared_ptr<const HostModel>& model, const HostKernels& kernels) {
+    std::uint64_t hash = 0;
+    auto sequences = make_sequences(3, 30, 10, model->hyper.vocab_size, 1);
+    for (const auto& [id, sequence] : record_alone(maker(model, kernels, 1, 64), sequences))
+      for (auto [position, logits_hash] : sequence.hashes) hash = (hash ^ logits_hash) * 0x100000001B3;
+    return hash;
+  };
   struct Case {
     DType type;
     WeightsAs weights;
@@ -211,13 +226,24 @@ TEST_CASE("exact_hash: contract 2: fixed models give the logits they gave when n
     HostFormats formats;
     formats.weights = c.weights;
     auto model = load_weights(TemporaryFile(tiny_model(shape).bytes()).path(), 1, formats);
-    auto sequences = make_sequences(3, 30, 10, model->hyper.vocab_size, 1);
     for (const HostKernels* kernels : all_kernels()) {
       INFO(kernels->name << ", " << format_of(c.type).name);
-      std::uint64_t hash = 0;
-      for (const auto& [id, sequence] : record_alone(maker(model, *kernels, 1, 64), sequences))
-        for (auto [position, logits_hash] : sequence.hashes) hash = (hash ^ logits_hash) * 0x100000001B3;
-      CHECK(hash == c.hash);
+      CHECK(hash_of(model, *kernels) == c.hash);
+    }
+  }
+  struct Golden {
+    const char* name;
+    std::uint64_t hash;
+  };
+  HostFormats int8;
+  int8.weights = WeightsAs::kInt8;
+  for (const Golden& c : {Golden{"qwen2", 1}, Golden{"qwen3", 1}, Golden{"phi3_short", 1}, Golden{"gemma3", 1}}) {
+    auto golden = golden_file(c.name);
+    if (!golden) return skip("no golden/ folder; set TROUPE_SHARED_DIR");
+    auto model = load_weights(*golden, 1, int8);
+    for (const HostKernels* kernels : all_kernels()) {
+      INFO(kernels->name << ", " << c.name);
+      CHECK(hash_of(model, *kernels) == c.hash);
     }
   }
 }

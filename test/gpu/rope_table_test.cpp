@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <numbers>
 #include <vector>
 
@@ -89,6 +90,39 @@ TEST_CASE("divisors, linear scaling and magnitude change frequencies and sizes a
   CHECK(row[3] == Approx(1.5 * std::sin(10.0 * 0.1 / 8.0 / 2.0)).epsilon(1e-6));
   CHECK(table.row(0)[0] == 1.5F);
   CHECK(table.row(0)[2] == 0.0F);
+}
+
+TEST_CASE("YaRN's divisors are those of Hugging Face's formula") {
+  // By _compute_yarn_parameters written in Python: a head of 128 at base 1e6 stretched 4 times from 32,768 positions,
+  // and one of 64 at base 5e5 stretched 8 times from 8,192.
+  YarnScaling scaling;
+  scaling.factor = 4.0;
+  scaling.original_context = 32768;
+  auto divisors = yarn_divisors(128, 1e6, scaling);
+  REQUIRE(divisors.size() == 64);
+  for (const auto& [pair, expected] : std::map<int, double>{{0, 1.0},
+                                                            {20, 1.0},
+                                                            {23, 1.0},
+                                                            {24, 1.0461538461538462},
+                                                            {30, 1.4468085106382977},
+                                                            {35, 2.125},
+                                                            {39, 3.4},
+                                                            {40, 4.0},
+                                                            {63, 4.0}})
+    CHECK(divisors[pair] == Approx(expected).epsilon(1e-12));
+  scaling.factor = 8.0;
+  scaling.original_context = 8192;
+  divisors = yarn_divisors(64, 5e5, scaling);
+  for (const auto& [pair, expected] : std::map<int, double>{{0, 1.0},
+                                                            {8, 1.0},
+                                                            {12, 1.411764705882353},
+                                                            {16, 3.130434782608696},
+                                                            {17, 4.499999999999999},
+                                                            {18, 8.0},
+                                                            {31, 8.0}})
+    CHECK(divisors[pair] == Approx(expected).epsilon(1e-12));
+  CHECK(yarn_magnitude(4.0) == Approx(1.138629436111989).epsilon(1e-12));
+  CHECK(yarn_magnitude(8.0) == Approx(1.2079441541679836).epsilon(1e-12));
 }
 
 }  // namespace troupe

@@ -2,8 +2,10 @@
 #include "model/gguf/gguf_file.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <functional>
 #include <limits>
 
@@ -237,4 +239,49 @@ TEST_CASE("gguf reader opens regular files only") {
   REQUIRE(file.ok());
   CHECK(file->tensors().all().size() == 2);
   CHECK(file->modified_s() > 1'600'000'000);
+}
+
+namespace {
+
+GgufWriter shard(std::uint32_t number, std::uint32_t count, const char* tensor) {
+  return GgufWriter()
+      .u32("split.no", number)
+      .u32("split.count", count)
+      .u32("split.tensors.count", 2)
+      .tensor(tensor, {32}, 0, Bytes(128, static_cast<std::uint8_t>(number)));
+}
+
+}  // namespace
+
+TEST_CASE("a model in several files is one model") {
+  TemporaryFile first(shard(0, 2, "a").text("general.name", "split").bytes(), "m-00001-of-00002.gguf");
+  std::string second = first.path().substr(0, first.path().size() - 20) + "-00002-of-00002.gguf";
+  auto write = [](const std::string& path, const GgufWriter& writer) {
+    Bytes bytes = GgufWriter(writer).bytes();
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  };
+  auto outcome = [](const std::string& path) {
+    auto file = GgufFile::open(path);
+    return file ? std::string("ok") : file.error().message;
+  };
+  CHECK_THAT(outcome(first.path()), Catch::Contains("m-00002-of-00002.gguf: file: No such file"));
+  write(second, shard(1, 2, "b"));
+  auto file = GgufFile::open(first.path());
+  REQUIRE(file.ok());
+  CHECK(*file->metadata().text("general.name") == "split");
+  REQUIRE(file->tensors().all().size() == 2);
+  CHECK(file->tensors().find("a")->bytes[0] == std::byte{0});
+  CHECK(file->tensors().find("b")->bytes[0] == std::byte{1});
+  CHECK_THAT(outcome(second),
+             Catch::Contains("this is file 2 of 2; give the first, ") && Catch::Contains("m-00001-of-00002.gguf"));
+  write(second, shard(1, 2, "a"));
+  CHECK_THAT(outcome(first.path()), Catch::Contains("a: this tensor is in two of the files"));
+  write(second, shard(2, 2, "b"));
+  CHECK_THAT(outcome(first.path()), Catch::Contains("split.no: is 2 of 2; this must be 1 of 2"));
+  write(second, shard(1, 2, "b").tensor("c", {32}, 0, Bytes(128)));
+  CHECK_THAT(outcome(first.path()), Catch::Contains("split.tensors.count: is 2; the files have 3 tensors"));
+  TemporaryFile renamed(shard(0, 2, "a").bytes(), "renamed.gguf");
+  CHECK_THAT(outcome(renamed.path()), Catch::Contains("the name must end in -00001-of-00002.gguf"));
+  ::unlink(second.c_str());
 }

@@ -1,3 +1,4 @@
+#include <bit>
 #include <catch2/catch.hpp>
 #include <functional>
 #include <limits>
@@ -71,7 +72,6 @@ TEST_CASE("llama builder refuses hyper-parameters out of range") {
   CHECK_THAT(with_real("llama.rope.scaling.factor", -1.0F), Catch::Contains("rope.scaling.factor"));
   CHECK_THAT(outcome(tiny_model({}).text("llama.rope.scaling.type", "ntk")),
              Catch::Contains("none, linear, yarn and longrope are supported"));
-  CHECK_THAT(outcome(tiny_model({}).u32("split.count", 3)), Catch::Contains("one of 3 files"));
 }
 
 TEST_CASE("llama builder refuses tensors that are missing, of another shape or of no use") {
@@ -97,6 +97,43 @@ TEST_CASE("llama builder: a sliding window is the layers' window, as in Mistral 
   REQUIRE(model->attention.size() == 1);
   CHECK(model->attention[0].window == 100);
   CHECK(model->hyper.context_length > 100);
+}
+
+TEST_CASE("YaRN and longrope become divisors and a magnitude") {
+  auto describe = [](GgufWriter writer) {
+    Bytes bytes = writer.bytes();
+    auto contents = parse_gguf(bytes);
+    REQUIRE(contents.ok());
+    auto model = describe_model(contents->metadata, contents->tensors);
+    INFO((model ? std::string() : model.error().message));
+    REQUIRE(model.ok());
+    return model->attention[0].rope;
+  };
+  GgufWriter yarn = tiny_model({});
+  yarn.text("llama.rope.scaling.type", "yarn").f32("llama.rope.scaling.factor", 4.0F);
+  yarn.u32("llama.rope.scaling.original_context_length", 64);
+  RopeDescription rope = describe(yarn);
+  CHECK(rope.linear_factor == 1.0);
+  CHECK(rope.magnitude == Approx(1.138629436111989));
+  REQUIRE(rope.divisors.size() == 8);
+  CHECK(rope.divisors[0] < rope.divisors[7]);
+  CHECK(rope.divisors[7] == 4.0);
+
+  auto eight = [](float value) {
+    Bytes bytes;
+    for (int i = 0; i < 8; ++i)
+      for (int byte = 0; byte < 4; ++byte)
+        bytes.push_back(static_cast<std::uint8_t>(std::bit_cast<std::uint32_t>(value) >> 8 * byte));
+    return bytes;
+  };
+  GgufWriter longrope = tiny_model({});
+  longrope.tensor("rope_factors_short.weight", {8}, 0, eight(1.5F))
+      .tensor("rope_factors_long.weight", {8}, 0, eight(3.0F));
+  longrope.f32("llama.rope.scaling.attn_factor", 1.25F).u32("llama.rope.scaling.original_context_length", 100);
+  rope = describe(longrope);
+  CHECK(rope.magnitude == 1.25);
+  CHECK(rope.divisors_for(100) == std::vector<double>(8, 1.5));
+  CHECK(rope.divisors_for(101) == std::vector<double>(8, 3.0));
 }
 
 TEST_CASE("rows of q and k are put from adjacent pairs into half-split order") {

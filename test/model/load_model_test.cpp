@@ -1,5 +1,6 @@
 #include "model/load_model.hpp"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <fstream>
 
@@ -167,8 +168,11 @@ TEST_CASE("R042: without preload a model is packed by its first step, and gives 
   CHECK(runner->info().vocab_size == expected->info().vocab_size);
   CHECK(runner->info().steps_in_flight == expected->info().steps_in_flight);
   auto tokens = generate_greedy(*expected, {1, 2, 3}, 4);
+  std::atomic<int> alive = 0;
+  runner->say_alive_to([&] { ++alive; });
   CHECK(generate_greedy(*runner, {1, 2, 3}, 4) == tokens);
   REQUIRE_FALSE(progress.empty());
+  CHECK(alive > 10);  // a tensor at a time
   std::size_t once = progress.size();
   CHECK(generate_greedy(*second, {1, 2, 3}, 4) == tokens);
   CHECK(progress.size() == once);

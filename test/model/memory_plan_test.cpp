@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "model/host_engine/pack_jobs.hpp"
 #include "test/model/golden.hpp"
 #include "test/model/tiny_model.hpp"
 
@@ -110,5 +111,41 @@ TEST_CASE("memory plan counts the packed weights as they are") {
     auto weights = load_weights(file.path());
     std::uint64_t norms = (2 * 2 + 1) * 64 * 4, rope = 512 * 16 * 4;
     CHECK(weights->weights_bytes == plan->weights_bytes - norms - rope);
+  }
+}
+
+TEST_CASE("each thread packs the part of every matrix that it will multiply") {
+  Bytes bytes(std::size_t{5000} * 34, 0);
+  GgufTensor tensor;
+  tensor.type = DType::kQ8_0;
+  tensor.dimensions = 2;
+  HostModel model;
+  HostFormats formats;
+  PackJobs jobs(formats, model);
+  const std::vector<std::uint32_t> rows_of_jobs = {5000, 576, 16, 100};
+  std::vector<PackedMatrix> targets(rows_of_jobs.size());
+  for (std::size_t i = 0; i < rows_of_jobs.size(); ++i) {
+    tensor.shape = {32, rows_of_jobs[i], 1, 1};
+    tensor.byte_count = std::uint64_t{rows_of_jobs[i]} * 34;
+    tensor.bytes = std::as_bytes(std::span<const std::uint8_t>(bytes)).first(tensor.byte_count);
+    jobs.add("w", tensor, rows_of(tensor), targets[i]);
+  }
+  for (std::uint32_t threads : {1U, 2U, 5U, 64U}) {
+    INFO(threads << " threads");
+    auto pieces = jobs.pieces(threads);
+    REQUIRE(pieces.size() % threads == 0);
+    std::vector<std::uint32_t> next(rows_of_jobs.size(), 0);
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const PackJobs::Piece& piece = pieces[i];
+      CHECK(piece.first_row == next[piece.job]);  // one after the other, none twice
+      CHECK(piece.first_row % 16 == 0);
+      next[piece.job] += piece.rows;
+      // The pool's thread t takes pieces [t/T, (t+1)/T): so it has the rows of that part, to a tile.
+      std::size_t thread = i * threads / pieces.size();
+      std::uint32_t rows = rows_of_jobs[piece.job];
+      CHECK(piece.first_row + 16 > rows * thread / threads);
+      CHECK(piece.first_row + piece.rows <= rows * (thread + 1) / threads + 16);
+    }
+    CHECK(next == rows_of_jobs);
   }
 }

@@ -103,7 +103,8 @@ TEST_CASE("R055: the table has calls, time, share and rates beside the machine's
                    span_of("phases", "down", 30ms, 60ms, 600'000'000, 1'000'000),
                    span_of("phases", "attention", 60ms, 80ms, 1000, 3'000'000'000),
                    span_of("batcher", "plan", 0ms, 5ms)};
-  auto table = profile_table(profile, {200e9, 40e9});
+  MachineRates machine{200e9, 50e9, 40e9};
+  auto table = profile_table(profile, machine);
   REQUIRE(table.size() == 3);
   CHECK(table[0].name == "down");
   CHECK(table[0].calls == 2);
@@ -116,6 +117,8 @@ TEST_CASE("R055: the table has calls, time, share and rates beside the machine's
   CHECK(table[1].of_roofline == Approx(0.75));  // operations decide
   CHECK(table[2].share == Approx(1.0));         // of its own track
   CHECK(table[2].of_roofline == 0.0);
-  std::string text = profile_text(profile, {200e9, 40e9}, 1);
+  profile.spans[2].is_float = true;
+  CHECK(profile_table(profile, machine)[1].of_roofline == Approx(3.0));  // held against the rate of floats
+  std::string text = profile_text(summary_of(profile, machine), 1);
   CHECK_THAT(text, Catch::Contains("down") && Catch::Contains("plan") && !Catch::Contains("attention"));
 }

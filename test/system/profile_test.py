@@ -3,6 +3,7 @@ import json
 import subprocess
 import tempfile
 import threading
+import time
 
 from server import BINARY, MODEL, Server, expect, need_model
 
@@ -57,6 +58,15 @@ with Server("--server.admin_key", ADMIN, "--cache.enabled", "false") as server:
     expect(set(texts) == {plain}, "profiled answers are the answers")
     status, body, headers = profile({"steps": 1})
     expect(status == 429 and int(headers["Retry-After"]) >= 1, f"not again at once: {status} {body}")
+    time.sleep(int(headers["Retry-After"]) + 0.5)
+    command = [str(BINARY), "profile", "--url", server.url, "--server.admin_key", ADMIN, "--steps", "10"]
+    live = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while live.poll() is None:
+        answer()
+    out, err = live.communicate()
+    expect(live.returncode == 0 and "10 steps in" in out and "gate/up" in out and "GFLOP/s" in out, out + err)
+    done = subprocess.run(command[:4] + ["--server.admin_key", "another-operators-key"], capture_output=True, text=True, timeout=30)
+    expect(done.returncode == 1 and "status 401" in done.stderr, done.stderr)
     print(f"live: phases are {100 * share:.0f} % of the time")
 
 with tempfile.NamedTemporaryFile(suffix=".json") as trace:

@@ -1,11 +1,10 @@
-#include "net/client/http_get.hpp"
+#include "net/client/http_call.hpp"
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -21,15 +20,18 @@ using Failure = boost::beast::error_code;
 constexpr std::string_view kScheme = "http://";
 
 // The steps one after the other; the first failure ends it. All of it within one deadline.
-class Get {
+class Call {
  public:
-  Get(HttpUrl url, std::chrono::milliseconds timeout, std::size_t bytes_max) : url_(std::move(url)) {
+  using Request = http::request<http::string_body>;
+
+  Call(HttpUrl url, Request request, std::chrono::milliseconds timeout, std::size_t bytes_max)
+      : url_(std::move(url)), request_(std::move(request)) {
     parser_.body_limit(bytes_max);
     request_.version(11);
-    request_.method(http::verb::get);
     request_.target(url_.target);
     request_.set(http::field::host, url_.host);
     request_.set(http::field::connection, "close");
+    request_.prepare_payload();
     stream_.expires_after(timeout);
     resolver_.async_resolve(url_.host, url_.port, [this](const Failure& failed, const auto& found) {
       if (!goes_on(failed, "cannot be found")) return;
@@ -50,23 +52,31 @@ class Get {
     if (!why_.empty()) return Error{ErrorCode::kInternal, who + " " + why_, "", 0};
     if (!parser_.is_done()) return Error{ErrorCode::kInternal, who + " did not answer in time", "", 0};
     if (parser_.get().result() != http::status::ok) {
-      return Error{ErrorCode::kInternal,
-                   who + url_.target + " answers with status " + std::to_string(parser_.get().result_int()), "", 0};
+      return Error{
+          ErrorCode::kInternal,
+          who + url_.target + " answers with status " + std::to_string(parser_.get().result_int()) + what_it_says(), "",
+          0};
     }
     return std::move(parser_.get().body());
   }
 
  private:
+  std::string what_it_says() const {
+    std::string text = parser_.get().body().substr(0, kErrorTextMax);
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+    return request_.method() == http::verb::get || text.empty() ? "" : ": " + text;
+  }
   bool goes_on(const Failure& failed, const char* what) {
     if (failed) why_ = std::string(what) + ": " + failed.message();
     return !failed;
   }
 
   HttpUrl url_;
+  Request request_;
   asio::io_context io_;
   asio::ip::tcp::resolver resolver_{io_};
   boost::beast::tcp_stream stream_{io_};
-  http::request<http::empty_body> request_;
   boost::beast::flat_buffer buffer_;
   http::response_parser<http::string_body> parser_;
   std::string why_;
@@ -102,7 +112,17 @@ Result<HttpUrl> parse_http_url(const std::string& url) {
 Result<std::string> http_get(const std::string& url, std::chrono::milliseconds timeout, std::size_t bytes_max) {
   Result<HttpUrl> parsed = parse_http_url(url);
   if (!parsed) return parsed.error();
-  return Get(*std::move(parsed), timeout, bytes_max).answer();
+  return Call(*std::move(parsed), {http::verb::get, "/", 11}, timeout, bytes_max).answer();
+}
+
+Result<std::string> http_post(const std::string& url, const std::string& json, const std::string& key,
+                              std::chrono::milliseconds timeout, std::size_t bytes_max) {
+  Result<HttpUrl> parsed = parse_http_url(url);
+  if (!parsed) return parsed.error();
+  Call::Request request{http::verb::post, "/", 11, json};
+  request.set(http::field::content_type, "application/json");
+  if (!key.empty()) request.set(http::field::authorization, "Bearer " + key);
+  return Call(*std::move(parsed), std::move(request), timeout, bytes_max).answer();
 }
 
 }  // namespace troupe

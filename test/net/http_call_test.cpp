@@ -1,5 +1,5 @@
-// The command line's one GET: URLs, answers, limits.
-#include "net/client/http_get.hpp"
+// The command line's GETs and POSTs: URLs, answers, limits.
+#include "net/client/http_call.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -35,6 +35,9 @@ TEST_CASE("http_get: gets a body within its bounds, and says what went wrong oth
   auto missing = http_get(base + "/nothing", 10s, 1U << 20);
   REQUIRE_FALSE(missing.ok());
   CHECK(missing.error().message.find("404") != std::string::npos);
+  auto posted = http_post(base + "/metrics", "{}", "a-key", 10s, 1U << 20);
+  REQUIRE_FALSE(posted.ok());
+  CHECK(posted.error().message.find("405") != std::string::npos);
   std::uint16_t port = (*endpoint)->port();
   endpoint->reset();
   auto gone = http_get(base + "/metrics", 2s, 1U << 20);
