@@ -1,7 +1,7 @@
 # Debian 12 packages, by what they are for. Read by ./quickstart, ./check and the Containerfile: one list.
 # shellcheck shell=bash
 BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config ca-certificates python3
-  libcaf-dev libboost1.81-dev libboost-json1.81-dev prometheus-cpp-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libutf8proc-dev)
+  libcaf-dev libboost1.81-dev libboost-json1.81-dev prometheus-cpp-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libutf8proc-dev unicode-data)
 MODEL_PACKAGES=(python3 python3-pip unzip ca-certificates)
 RUN_PACKAGES=(curl ca-certificates)
 TEST_PACKAGES=(git catch2 libbenchmark-dev clang-tidy clang-format python3-venv python3-jinja2)

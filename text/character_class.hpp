@@ -1,6 +1,6 @@
 #pragma once
-// The character classes pre-tokenizers speak of. Unicode 15.0, plus CJK extension I (15.1) as letters, which is what
-// the reference tokenizers' tables say.
+// What the template language asks of a character, from the table that pre-tokenizers use (unicode/unicode_table.hpp).
+// Case mappings are libutf8proc's.
 #include <cstdint>
 
 namespace troupe {
@@ -9,7 +9,7 @@ enum class CharacterClass : std::uint8_t {
   kOther,        // symbols, punctuation, marks, control, unassigned
   kLetter,       // \p{L}
   kNumber,       // \p{N}
-  kSpace,        // \s: U+0009-D, 20, 85, A0, 1680, 2000-200A, 2028, 2029, 202F, 205F, 3000
+  kSpace,        // \s
   kPunctuation,  // \p{P}
 };
 
