@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Writes the fixtures of test/text/data from their sources; run by hand, only when a source changes.
 
-usage: extract_fixtures.py MODEL.gguf GOLDEN.json OUT_DIR
+usage: extract_fixtures.py MODEL.gguf SMOLLM2.json GEMMA3.json OUT_DIR
 
   smollm2_vocabulary.txt  tokenizer keys, token types, tokens and merges of the model file
   smollm2_tokens.txt      text <tab> ids <tab> ids with special tokens recognised
   smollm2_chats.txt       conversations, their rendering and its ids
+  gemma3_tokens.txt       as smollm2_tokens.txt
   splits.txt              splitter <tab> text <tab> pieces..., by python's `regex` from the published expressions
 
 Texts are escaped as in Python: \\\\ \\n \\r \\t \\xHH (control characters only); everything else is UTF-8 as it is.
@@ -15,7 +16,7 @@ import random
 import struct
 import sys
 
-import regex
+import splitters
 
 SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 STRING, ARRAY = 8, 9
@@ -89,51 +90,26 @@ def chats(golden):
     return lines
 
 
-SPACE = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
-G = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^S\\p{L}\\p{N}]+|[S]+(?![^S])".replace("S", SPACE)
-L3 = (
-    "'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"
-    "| ?[^_\\p{L}\\p{N}]+[\\r\\n]*|[_]*[\\r\\n]+|[_]+(?![^_])|[_]+"
-).replace("_", SPACE)
-SPLITTERS = {
-    "smollm": ["\\p{N}", G],
-    "gpt-2": [G],
-    "llama-bpe": [L3],
-    "qwen2": [L3.replace("{1,3}", "")],
-    "default": ["[\\p{P}$+<=>^~|]+", G, "\\p{N}+", "[0-9][0-9][0-9]"],
-}
-
-
-def split(name, text):
-    pieces = [text] if text else []
-    for expression in SPLITTERS[name]:
-        matcher, parts = regex.compile(expression, regex.V0), []
-        for piece in pieces:
-            at = 0
-            for match in matcher.finditer(piece):
-                parts += [piece[at : match.start()], match.group()]
-                at = match.end()
-            parts.append(piece[at:])
-        pieces = [part for part in parts if part]
-    return pieces
-
-
 def splits():
     rng = random.Random(20240607)
-    alphabet = list("aZ'sSlLdtrevm 09.,!$+<~\n\r\t_-") + ["  ", "é", "日", "½", "٣", "\u00a0", "\u3000", "\u0301"]
-    alphabet += ["…", "€", "ǅ", "\u200d", "🙂", "𝔘", "\u2028", "'ll", "'RE", "123", "\r\n", "\U0002ebf1", "\U0010ffff"]
     lines = []
-    for name in SPLITTERS:
+    for name in splitters.SPLITTERS:
         for _ in range(120):
-            text = "".join(rng.choice(alphabet) for _ in range(rng.randint(1, 14)))
-            if "\U0002ebf1" in text:  # newer than the tables of python's regex
-                continue
-            lines.append("\t".join([name, escaped(text)] + [escaped(piece) for piece in split(name, text)]))
+            text = splitters.random_text(rng)
+            lines.append("\t".join([name, escaped(text)] + [escaped(piece) for piece in splitters.split(name, text)]))
     return lines
 
 
+def gemma_tokens(golden):
+    """As the file's own token types have it: llama.cpp makes "</s>" a control token, which is user-defined there."""
+    for case in golden["tokenizer"]:
+        plain = case.get("ids_file_types", case["ids"])
+        special = case.get("ids_file_types", case["ids_special"])
+        yield "\t".join([escaped(case["text"]), numbers(plain), numbers(special)])
+
+
 def main():
-    model, golden_path, out = sys.argv[1:]
+    model, golden_path, gemma_path, out = sys.argv[1:]
     golden = json.load(open(golden_path, encoding="utf-8"))
     tokens = [
         "\t".join([escaped(case["text"]), numbers(case["ids"]), numbers(case["ids_special"])])
@@ -147,7 +123,9 @@ def main():
     write(out + "/smollm2_vocabulary.txt", vocabulary(Gguf(model)))
     write(out + "/smollm2_tokens.txt", tokens)
     write(out + "/smollm2_chats.txt", chats(golden))
+    write(out + "/gemma3_tokens.txt", gemma_tokens(json.load(open(gemma_path, encoding="utf-8"))))
     write(out + "/splits.txt", splits())
 
 
-main()
+if __name__ == "__main__":
+    main()

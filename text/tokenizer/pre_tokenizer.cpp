@@ -1,212 +1,49 @@
 #include "text/tokenizer/pre_tokenizer.hpp"
 
-#include "text/character_class.hpp"
-#include "text/utf8.hpp"
+#include "text/tokenizer/piece_scanner.hpp"
 
 namespace troupe {
 
 namespace {
 
-using enum CharacterClass;
-
-struct NamedRules {
-  std::string_view name;
+struct NamesOfRules {
   PreTokenizerRules rules;
+  std::string_view names;  // with a space between; as llama.cpp's converter writes them
 };
 
-// Names as llama.cpp's converter writes them.
-constexpr NamedRules kRules[] = {
-    {"", {Splitter::kDefault, false, false}},          {"default", {Splitter::kDefault, false, false}},
-    {"gpt-2", {Splitter::kGpt2, false, false}},        {"gpt2", {Splitter::kGpt2, false, false}},
-    {"phi-2", {Splitter::kGpt2, false, false}},        {"mpt", {Splitter::kGpt2, false, false}},
-    {"olmo", {Splitter::kGpt2, false, false}},         {"exaone4", {Splitter::kGpt2, false, false}},
-    {"smollm", {Splitter::kSmolLm, false, false}},     {"starcoder", {Splitter::kSmolLm, false, false}},
-    {"refact", {Splitter::kSmolLm, false, false}},     {"command-r", {Splitter::kSmolLm, false, false}},
-    {"codeshell", {Splitter::kSmolLm, false, false}},  {"exaone", {Splitter::kSmolLm, false, false}},
-    {"minerva-7b", {Splitter::kSmolLm, false, false}}, {"llama3", {Splitter::kLlama3, true, true}},
-    {"llama-v3", {Splitter::kLlama3, true, true}},     {"llama-bpe", {Splitter::kLlama3, true, true}},
-    {"falcon3", {Splitter::kLlama3, true, true}},      {"pixtral", {Splitter::kLlama3, true, true}},
-    {"dbrx", {Splitter::kLlama3, false, false}},       {"smaug-bpe", {Splitter::kLlama3, false, false}},
-    {"qwen2", {Splitter::kQwen2, false, false}},       {"deepseek-r1-qwen", {Splitter::kQwen2, false, false}},
-    {"stablelm2", {Splitter::kQwen2, false, false}},   {"megrez", {Splitter::kQwen2, false, false}},
+constexpr NamesOfRules kRules[] = {
+    {{Splitter::kGpt2, false, false},
+     "gpt-2 gpt2 phi-2 mpt olmo jina-es jina-de jina-v1-en jina-v2-es jina-v2-de jina-v2-code roberta-bpe modern-bert "
+     "exaone4 gigachat trillion granite-docling a.x-4.0 mellum"},
+    {{Splitter::kSmolLm, false, false}, "smollm starcoder refact command-r codeshell exaone minerva-7b mellum2"},
+    {{Splitter::kLlama3, true, true}, "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano"},
+    {{Splitter::kLlama3, false, false}, "dbrx smaug-bpe glm4 chatglm-bpe"},
+    {{Splitter::kQwen2, false, false},
+     "qwen2 deepseek-r1-qwen kormo megrez f2llmv2 stablelm2 hunyuan solar-open grok-2"},
+    {{Splitter::kQwen35, false, false}, "qwen35"},
+    {{Splitter::kTekken, true, true}, "tekken"},
+    {{Splitter::kGpt4o, false, false}, "gpt-4o llama4 kanana2 minimax-m2"},
+    {{Splitter::kDeepSeek3, false, false}, "deepseek-v3 hunyuan-dense joyai-llm"},
+    {{Splitter::kDeepSeekCoder, false, false}, "deepseek-coder"},
+    {{Splitter::kFalcon, false, false}, "falcon"},
+    {{Splitter::kDefault, false, false}, "default"},
 };
 
-struct Character {
-  char32_t value = 0;
-  std::uint32_t bytes = 0;
-  CharacterClass kind = kOther;
-
-  bool is_symbol() const { return kind == kOther || kind == kPunctuation; }
-  bool is_line_break() const { return value == '\r' || value == '\n'; }
-};
-
-// A text and how much of it has been cut off.
-class Scanner {
- public:
-  explicit Scanner(std::string_view text) : text_(text) {}
-
-  bool done() const { return at_ == text_.size(); }
-  bool ends_at(std::size_t at) const { return at == text_.size(); }
-  std::size_t at() const { return at_; }
-
-  // The character at `at`; one of no bytes at the end of the text.
-  Character look(std::size_t at) const {
-    if (at >= text_.size()) return {};
-    CodePoint c = code_point_at(text_, at);
-    return {c.value, c.bytes, class_of(c.value)};
+bool has_word(std::string_view words, std::string_view word) {
+  for (std::size_t at = words.find(word); at != std::string_view::npos; at = words.find(word, at + 1)) {
+    std::size_t end = at + word.size();
+    if ((at == 0 || words[at - 1] == ' ') && (end == words.size() || words[end] == ' ')) return true;
   }
-
-  // The first place from `at` whose character does not satisfy `predicate`.
-  template <class Predicate>
-  std::size_t skip(std::size_t at, Predicate&& predicate) const {
-    for (Character c = look(at); c.bytes > 0 && predicate(c); c = look(at)) at += c.bytes;
-    return at;
-  }
-  std::size_t skip_class(std::size_t at, CharacterClass kind) const {
-    return skip(at, [kind](const Character& c) { return c.kind == kind; });
-  }
-  std::size_t skip_symbols(std::size_t at) const {
-    return skip(at, [](const Character& c) { return c.is_symbol(); });
-  }
-
-  // Length of 's 't 're 've 'm 'll 'd at `at`, 0 when there is none.
-  std::size_t contraction(std::size_t at, bool any_case) const {
-    if (text_[at] != '\'') return 0;
-    auto letter = [&](std::size_t i) -> char {
-      if (i >= text_.size()) return 0;
-      char c = text_[i];
-      return any_case && c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    };
-    char first = letter(at + 1);
-    char second = letter(at + 2);
-    if (first == 's' || first == 't' || first == 'm' || first == 'd') return 2;
-    bool two = (first == 'r' && second == 'e') || (first == 'v' && second == 'e') || (first == 'l' && second == 'l');
-    return two ? 3 : 0;
-  }
-
-  // \s+(?!\S)|\s+ for a run of white space [at, end): all of it at the end of the text, else all but its last
-  // character, which may belong to the next word; a single character stands alone.
-  std::size_t space_run(std::size_t at, std::size_t end) const {
-    if (ends_at(end)) return end;
-    std::size_t last = character_before(text_, end);
-    return last > at ? last : end;
-  }
-
-  std::string_view cut(std::size_t end) {
-    std::string_view piece = text_.substr(at_, end - at_);
-    at_ = end;
-    return piece;
-  }
-
- private:
-  std::string_view text_;
-  std::size_t at_ = 0;
-};
-
-// 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-std::size_t gpt2_piece_end(const Scanner& text) {
-  std::size_t at = text.at();
-  if (std::size_t length = text.contraction(at, false)) return at + length;
-  Character first = text.look(at);
-  std::size_t body = at;
-  if (first.value == ' ') {
-    Character next = text.look(at + 1);
-    if (next.bytes > 0 && next.kind != kSpace) first = next, body = at + 1;
-  }
-  if (first.kind == kSpace) return text.space_run(at, text.skip_class(at, kSpace));
-  return first.is_symbol() ? text.skip_symbols(body) : text.skip_class(body, first.kind);
-}
-
-// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,numbers_max}
-//   | ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
-std::size_t llama3_piece_end(const Scanner& text, int numbers_max) {
-  std::size_t at = text.at();
-  if (std::size_t length = text.contraction(at, true)) return at + length;
-  Character first = text.look(at);
-  Character second = text.look(at + first.bytes);
-  if (first.kind == kLetter) return text.skip_class(at, kLetter);
-  if (first.kind == kNumber) {
-    int count = 0;
-    return text.skip(at, [&](const Character& c) { return c.kind == kNumber && count++ < numbers_max; });
-  }
-  bool second_exists = second.bytes > 0;
-  if (!first.is_line_break() && second_exists && second.kind == kLetter)
-    return text.skip_class(at + first.bytes, kLetter);
-  if (first.is_symbol() || (first.value == ' ' && second_exists && second.is_symbol())) {
-    std::size_t end = text.skip_symbols(first.is_symbol() ? at : at + 1);
-    return text.skip(end, [](const Character& c) { return c.is_line_break(); });
-  }
-  std::size_t after_last_break = at;
-  std::size_t position = at;
-  std::size_t end = text.skip(at, [&](const Character& c) {
-    position += c.bytes;
-    if (c.kind == kSpace && c.is_line_break()) after_last_break = position;
-    return c.kind == kSpace;
-  });
-  return after_last_break > at ? after_last_break : text.space_run(at, end);
-}
-
-void split_gpt2(std::string_view text, const EmitPiece& emit) {
-  for (Scanner scanner(text); !scanner.done();) emit(scanner.cut(gpt2_piece_end(scanner)));
-}
-
-void split_llama3(std::string_view text, int numbers_max, const EmitPiece& emit) {
-  for (Scanner scanner(text); !scanner.done();) emit(scanner.cut(llama3_piece_end(scanner, numbers_max)));
-}
-
-// \p{N}, then kGpt2. Each part is matched in isolation: a space before a number ends its part.
-void split_smollm(std::string_view text, const EmitPiece& emit) {
-  for (Scanner scanner(text); !scanner.done();) {
-    std::size_t end = scanner.skip(scanner.at(), [](const Character& c) { return c.kind != kNumber; });
-    if (end > scanner.at()) split_gpt2(scanner.cut(end), emit);
-    if (!scanner.done()) emit(scanner.cut(end + scanner.look(end).bytes));
-  }
-}
-
-bool is_default_punctuation(const Character& c) {
-  return c.kind == kPunctuation || c.value == '$' || c.value == '+' || c.value == '<' || c.value == '=' ||
-         c.value == '>' || c.value == '^' || c.value == '~' || c.value == '|';
-}
-
-// [0-9][0-9][0-9] within a run of numbers; what is between are pieces too.
-void split_digit_triples(std::string_view numbers, const EmitPiece& emit) {
-  std::size_t begin = 0;
-  std::size_t digits = 0;
-  for (std::size_t at = 0; at < numbers.size(); ++at) {
-    digits = numbers[at] >= '0' && numbers[at] <= '9' ? digits + 1 : 0;
-    if (digits < 3) continue;
-    std::size_t triple = at - 2;
-    if (triple > begin) emit(numbers.substr(begin, triple - begin));
-    emit(numbers.substr(triple, 3));
-    begin = at + 1, digits = 0;
-  }
-  if (begin < numbers.size()) emit(numbers.substr(begin));
-}
-
-// [\p{P}$+<=>^~|]+, then kGpt2, then \p{N}+, then [0-9][0-9][0-9].
-void split_default(std::string_view text, const EmitPiece& emit) {
-  auto emit_numbers_apart = [&](std::string_view piece) {
-    for (Scanner scanner(piece); !scanner.done();) {
-      std::size_t end = scanner.skip(scanner.at(), [](const Character& c) { return c.kind != kNumber; });
-      if (end > scanner.at()) emit(scanner.cut(end));
-      end = scanner.skip_class(scanner.at(), kNumber);
-      if (end > scanner.at()) split_digit_triples(scanner.cut(end), emit);
-    }
-  };
-  EmitPiece numbers_apart = emit_numbers_apart;
-  for (Scanner scanner(text); !scanner.done();) {
-    std::size_t end = scanner.skip(scanner.at(), [](const Character& c) { return !is_default_punctuation(c); });
-    if (end > scanner.at()) split_gpt2(scanner.cut(end), numbers_apart);
-    end = scanner.skip(scanner.at(), is_default_punctuation);
-    if (end > scanner.at()) emit(scanner.cut(end));
-  }
+  return false;
 }
 
 }  // namespace
 
 std::optional<PreTokenizerRules> find_pre_tokenizer(std::string_view pre) {
-  for (const NamedRules& named : kRules) {
-    if (named.name == pre) return named.rules;
+  if (pre.empty()) return find_pre_tokenizer("default");
+  if (pre.find(' ') != std::string_view::npos) return std::nullopt;
+  for (const NamesOfRules& each : kRules) {
+    if (has_word(each.names, pre)) return each.rules;
   }
   return std::nullopt;
 }
@@ -221,6 +58,18 @@ void split_text(Splitter splitter, std::string_view text, const EmitPiece& emit)
       return split_llama3(text, 3, emit);
     case Splitter::kQwen2:
       return split_llama3(text, 1, emit);
+    case Splitter::kQwen35:
+      return split_qwen35(text, emit);
+    case Splitter::kTekken:
+      return split_tekken(text, emit);
+    case Splitter::kGpt4o:
+      return split_gpt4o(text, emit);
+    case Splitter::kDeepSeek3:
+      return split_deepseek3(text, emit);
+    case Splitter::kDeepSeekCoder:
+      return split_deepseek_coder(text, emit);
+    case Splitter::kFalcon:
+      return split_falcon(text, emit);
     case Splitter::kDefault:
       return split_default(text, emit);
   }

@@ -1,6 +1,6 @@
 #pragma once
 // Cuts text into the pieces ("words") within which byte-level BPE merges. Hand-written scanners, equal to the regular
-// expressions the tokenizers were published with; each reads its text once, from left to right.
+// expressions the tokenizers were published with; each reads its text a fixed number of times, from left to right.
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -10,10 +10,16 @@ namespace troupe {
 
 enum class Splitter : std::uint8_t {
   kGpt2,
-  kSmolLm,   // every number on its own, then kGpt2 on what is between
-  kLlama3,   // numbers by threes
-  kQwen2,    // as kLlama3, numbers one by one
-  kDefault,  // punctuation runs, then kGpt2, then numbers apart: what a file without tokenizer.ggml.pre means
+  kSmolLm,         // every number on its own, then kGpt2 on what is between
+  kLlama3,         // numbers by threes
+  kQwen2,          // as kLlama3, numbers one by one
+  kQwen35,         // as kQwen2, marks belong to words
+  kTekken,         // words end where upper case follows lower; numbers one by one
+  kGpt4o,          // as kTekken, contractions belong to their words, numbers by threes
+  kDeepSeek3,      // numbers by threes, runs of CJK, then words and signs
+  kDeepSeekCoder,  // line breaks, words, punctuation, Far Eastern runs, numbers one by one
+  kFalcon,         // punctuation runs, then kGpt2, then digits by threes
+  kDefault,        // as kFalcon with numbers apart from words: what a file without tokenizer.ggml.pre means
 };
 
 struct PreTokenizerRules {
