@@ -48,6 +48,7 @@ Result<TokenizerSpec> read_tokenizer_spec(const Metadata& metadata, std::uint32_
   store(metadata.flag(key("add_bos_token")), spec.add_bos, status);
   store(metadata.flag(key("add_eos_token")), spec.add_eos, status);
   store(metadata.flag(key("add_space_prefix")), spec.add_space_prefix, status);
+  store(metadata.text("general.name", ""), spec.model_name, status);
   store(metadata.text("tokenizer.chat_template", ""), spec.chat_template, status);
   if (!status) return status.error();
 

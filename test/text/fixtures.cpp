@@ -94,6 +94,25 @@ const TextCodec& smollm2() {
   return *codec;
 }
 
+SentencePieceFixture sentence_piece_fixture(const std::string& name) {
+  SentencePieceFixture fixture;
+  fixture.spec.model = "llama";
+  fixture.spec.unknown_id = 0, fixture.spec.bos_id = 1, fixture.spec.eos_id = 2;
+  for (const std::string& line : fixture_lines(name)) {
+    std::vector<std::string> parts = fields(line, '\t');
+    if (parts.size() == 1) {
+      if (line.starts_with("add_space_prefix")) fixture.spec.add_space_prefix = line.ends_with("1");
+    } else if (parts[0] == "text") {
+      fixture.texts.push_back({unescaped(parts[1]), ids(parts[2])});
+    } else {
+      fixture.spec.token_types.push_back(std::stoi(parts[0]));
+      fixture.spec.scores.push_back(std::stof(parts[1]));
+      fixture.spec.tokens.push_back(unescaped(parts[2]));
+    }
+  }
+  return fixture;
+}
+
 TokenizerSpec small_spec(const std::vector<std::string>& more) {
   TokenizerSpec spec;
   spec.model = "gpt2";

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "text/tokenizer/byte_alphabet.hpp"
+#include "text/tokenizer/space_marks.hpp"
 
 namespace troupe {
 
@@ -26,13 +27,29 @@ std::optional<char> byte_token_value(std::string_view text) {
   return static_cast<char>(static_cast<unsigned char>(value));
 }
 
+// What a token that is no byte token stands for.
+std::string bytes_of(const std::string& text, TokenType type, TokenSpelling spelling) {
+  bool is_ordinary = type == TokenType::kNormal || type == TokenType::kUnused;
+  switch (spelling) {
+    case TokenSpelling::kByteStandIns:
+      return is_ordinary ? bytes_of_stand_ins(text).value_or(text) : text;
+    case TokenSpelling::kSpaceMarks:
+      return type == TokenType::kUnused ? "" : is_ordinary ? with_spaces_for_marks(text) : text;
+    case TokenSpelling::kSpaceMarksForAdded:
+      is_ordinary = is_ordinary || type == TokenType::kUserDefined;
+      return type == TokenType::kUnused ? "" : is_ordinary ? with_spaces_for_marks(text) : text;
+  }
+  return text;
+}
+
 TokenType checked_type(std::int32_t type) {
   return type >= 1 && type <= 6 ? static_cast<TokenType>(type) : TokenType::kNormal;
 }
 
 }  // namespace
 
-Result<Vocabulary> Vocabulary::make(std::vector<std::string> tokens, const std::vector<std::int32_t>& types) {
+Result<Vocabulary> Vocabulary::make(std::vector<std::string> tokens, const std::vector<std::int32_t>& types,
+                                    TokenSpelling spelling) {
   if (tokens.empty()) return broken("it has no tokens");
   if (tokens.size() > kVocabularyMax) {
     return broken("it has " + std::to_string(tokens.size()) + " tokens; at most " + std::to_string(kVocabularyMax) +
@@ -43,34 +60,38 @@ Result<Vocabulary> Vocabulary::make(std::vector<std::string> tokens, const std::
                   " tokens");
   }
   Vocabulary v;
-  v.tokens_ = std::move(tokens);
-  v.types_.reserve(v.tokens_.size());
-  v.bytes_begin_.reserve(v.tokens_.size() + 1);
-  v.ids_.reserve(v.tokens_.size());
-  for (std::size_t i = 0; i < v.tokens_.size(); ++i) {
-    std::string& text = v.tokens_[i];
-    if (text.size() > kTokenBytesMax) {
-      return broken("token " + std::to_string(i) + " has " + std::to_string(text.size()) + " bytes; at most " +
-                    std::to_string(kTokenBytesMax) + " are allowed");
-    }
-    if (text.empty()) text = "[EMPTY_" + std::to_string(i) + "]";
+  v.tokens_.reserve(tokens.size());  // never grows: ids_ has views of its strings
+  v.types_.reserve(tokens.size());
+  v.bytes_begin_.reserve(tokens.size() + 1);
+  v.ids_.reserve(tokens.size());
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
     TokenType type = types.empty() ? TokenType::kNormal : checked_type(types[i]);
-    v.types_.push_back(type);
-    v.ids_[text] = static_cast<TokenId>(i);
-    v.bytes_begin_.push_back(static_cast<std::uint32_t>(v.bytes_.size()));
-    if (type == TokenType::kByte) {
-      std::optional<char> byte = byte_token_value(text);
-      if (!byte) return broken("token " + std::to_string(i) + " is a byte token but not of the form <0xHH>");
-      v.bytes_.push_back(*byte);
-    } else if (type == TokenType::kNormal || type == TokenType::kUnused) {
-      v.bytes_ += bytes_of_stand_ins(text).value_or(text);
-    } else {
-      v.bytes_ += text;
-    }
-    if (v.bytes_.size() > UINT32_MAX - kTokenBytesMax) return broken("its tokens have more than 4 GiB of text");
+    if (Status added = v.add(std::move(tokens[i]), type, spelling); !added) return added.error();
   }
   v.bytes_begin_.push_back(static_cast<std::uint32_t>(v.bytes_.size()));
   return v;
+}
+
+Status Vocabulary::add(std::string text, TokenType type, TokenSpelling spelling) {
+  std::string id = std::to_string(tokens_.size());
+  if (text.size() > kTokenBytesMax) {
+    return broken("token " + id + " has " + std::to_string(text.size()) + " bytes; at most " +
+                  std::to_string(kTokenBytesMax) + " are allowed");
+  }
+  if (text.empty()) text = "[EMPTY_" + id + "]";
+  if (bytes_.size() > UINT32_MAX - kTokenBytesMax) return broken("its tokens have more than 4 GiB of text");
+  bytes_begin_.push_back(static_cast<std::uint32_t>(bytes_.size()));
+  if (type == TokenType::kByte) {
+    std::optional<char> byte = byte_token_value(text);
+    if (!byte) return broken("token " + id + " is a byte token but not of the form <0xHH>");
+    bytes_.push_back(*byte);
+  } else {
+    bytes_ += bytes_of(text, type, spelling);
+  }
+  types_.push_back(type);
+  tokens_.push_back(std::move(text));
+  ids_[tokens_.back()] = static_cast<TokenId>(tokens_.size() - 1);
+  return {};
 }
 
 std::string_view Vocabulary::bytes(TokenId id) const {

@@ -16,11 +16,19 @@ namespace troupe {
 inline constexpr std::uint32_t kVocabularyMax = 1U << 22;  // tokens
 inline constexpr std::size_t kTokenBytesMax = 4096;        // text of one token
 
+// How the text of an ordinary token spells the bytes it stands for.
+enum class TokenSpelling : std::uint8_t {
+  kByteStandIns,        // one printable character a byte (byte_alphabet.hpp)
+  kSpaceMarks,          // U+2581 for a space; unused tokens stand for nothing
+  kSpaceMarksForAdded,  // in user-defined tokens too: tokenizer.json, where they are part of the same vocabulary
+};
+
 class Vocabulary {
  public:
-  // Takes tokens and types of a byte-level BPE model. kModelFile when there are none or too many, when the type array
-  // has another length, or when a byte token is not of the form <0xHH>.
-  static Result<Vocabulary> make(std::vector<std::string> tokens, const std::vector<std::int32_t>& types);
+  // kModelFile when there are no tokens or too many, when the type array has another length, or when a byte token is
+  // not of the form <0xHH>.
+  static Result<Vocabulary> make(std::vector<std::string> tokens, const std::vector<std::int32_t>& types,
+                                 TokenSpelling spelling);
 
   Vocabulary(Vocabulary&&) = default;  // moving keeps the strings where they are, copying would not
   Vocabulary& operator=(Vocabulary&&) = default;
@@ -41,6 +49,7 @@ class Vocabulary {
 
  private:
   Vocabulary() = default;
+  Status add(std::string text, TokenType type, TokenSpelling spelling);
 
   std::vector<std::string> tokens_;
   std::vector<TokenType> types_;
