@@ -30,7 +30,7 @@ OBSERVERS = {"test", "bench", "fuzz"}
 # first part of an include -> where it may stand (a path prefix), and in the tests of that room; all else is unknown
 LIBRARIES = {
     "caf": ("actors/",),
-    "boost": ("net/",),
+    "boost": ("net/", "text/tokenizer_json/"),
     "prometheus": ("net/",),
     "openssl": ("net/",),
     "toml++": ("conf/", "cli/"),
@@ -119,6 +119,7 @@ PLANTED = [
     ("gpu/host/a.cpp", '#include "model/gguf.hpp"'),
     ("text/a.cpp", '#include "gpu/host/kernels.hpp"'),
     ("text/a.cpp", "#include <unistd.h>"),
+    ("text/a.cpp", "#include <boost/json.hpp>"),
     ("net/http/a.cpp", '#include "actors/actor_service.hpp"'),
     ("net/http/a.cpp", "#include <caf/all.hpp>"),
     ("actors/a.cpp", "#  include <boost/beast.hpp>"),
