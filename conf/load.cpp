@@ -14,7 +14,8 @@ namespace {
 
 // Variables that are read elsewhere, not knobs: the instruction set (a property of the machine, for tests) and what
 // tests use to find the model.
-constexpr std::string_view kOtherVariables[] = {"TROUPE_ISA", "TROUPE_TEST_MODEL", "TROUPE_SHARED_DIR", "TROUPE_SEED"};
+constexpr std::string_view kOtherVariables[] = {"TROUPE_ISA", "TROUPE_TEST_MODEL", "TROUPE_TEST_TOKENIZERS",
+                                                "TROUPE_SHARED_DIR", "TROUPE_SEED"};
 
 constexpr std::size_t kAdminKeyMin = 16;
 
