@@ -109,7 +109,7 @@ Result<RequestMemory> take_memory(ServiceEnv& env, const Request& request, std::
   if (!memory.request.grow_to(bytes)) return governor->refusal(MemoryUse::kRequests, bytes, retry_after_s);
   std::uint32_t tokens = env.limits.context_length;
   if (request.stop.max_tokens > 0) tokens = std::min(tokens, request.stop.max_tokens);
-  bytes = answer_bytes(tokens, request.logprobs);
+  bytes = tokens * env.token_bytes(request);
   if (!memory.answer.grow_to(bytes)) return governor->refusal(MemoryUse::kAnswers, bytes, retry_after_s);
   return memory;
 }
@@ -274,7 +274,7 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
     caf::anon_send(state.supervisor, Drain{});
     return refuse(shutting_down());
   }
-  stream->keep(std::move(memory->answer), answer_bytes(1, request.logprobs));
+  stream->keep(std::move(memory->answer), env.token_bytes(request));
   RequestJob job;
   job.is_deterministic = request.is_deterministic();
   if (!request.sampling.seed) request.sampling.seed = state.seeds.draw(request.id);

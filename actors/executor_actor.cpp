@@ -30,7 +30,8 @@ class Executor final : public ActorLogic {
     if (!runner_) throw std::runtime_error("there is no runner");
     const RunnerInfo& info = runner_->info();
     if (info.numerics_class != info_.numerics_class || info.blocks_total < info_.blocks_total ||
-        info.rows_max < info_.rows_max || info.tokens_max < info_.tokens_max || info.vocab_size != info_.vocab_size) {
+        info.rows_max < info_.rows_max || info.tokens_max < info_.tokens_max || info.vocab_size != info_.vocab_size ||
+        info.embedding_size != info_.embedding_size) {
       throw std::runtime_error("the fresh runner is not like the first one");
     }
     runner_->say_alive_to([env] { env->progress.touch(ProgressStage::kExecutor, env->now()); });

@@ -38,7 +38,8 @@ bool LiveAnswer::survives_its_batcher() {
 
 Status LiveAnswer::tokenized(Result<std::vector<TokenId>> tokens) {
   if (!tokens) return tokens.error();
-  ModelBounds model{env_->limits.context_length, env_->runner.vocab_size, env_->options.codec->end_of_generation()};
+  ModelBounds model{env_->limits.context_length, env_->runner.vocab_size, env_->options.codec->end_of_generation(),
+                    env_->runner.embedding_size};
   Result<SequenceRequest> made = sequence_request(job_.request, *std::move(tokens), model);
   if (!made) return made.error();
   // Now that the lengths are known: less than the bound it came in with, or more for a prompt of very short tokens.

@@ -65,6 +65,7 @@ class LiveAnswer {
   void scheduled(const SequenceEvent& event);
   // `text`: what may be shown of it and of what was held back before.
   void token(SequenceEvent& event, std::string_view text);
+  void embedded(std::vector<float> vector) { stream().embed(std::move(vector)); }
   void text(std::string_view rest) { stream().append({}, rest); }  // what was held back, before the end
   void decoded(SteadyTime at, SteadyTime next_at);                 // the last token's step was over at `at`
   void replay(const StoredResult& stored);

@@ -107,9 +107,10 @@ class RequestLogic final : public ActorLogic {
   }
 
   // ---- result cache
+  // Vectors are not stored: they are large, and seldom asked for twice.
   bool uses_cache() const {
-    return answer_->job().is_deterministic && answer_->request().cache != CachePolicy::kNoCache &&
-           env_->status.has_result_cache();
+    return answer_->job().is_deterministic && !answer_->request().embeds() &&
+           answer_->request().cache != CachePolicy::kNoCache && env_->status.has_result_cache();
   }
   bool stores_result() const { return uses_cache() && answer_->request().cache == CachePolicy::kUse; }
 
@@ -179,6 +180,7 @@ class RequestLogic final : public ActorLogic {
       case SequenceEvent::Kind::kFinished: {
         in_batcher_ = false;
         answer_->decoded(event.at, event.next_at);
+        if (!event.embedding.empty()) answer_->embedded(std::move(event.embedding));
         return finished(event.finish);
       }
       case SequenceEvent::Kind::kFailed: {

@@ -18,9 +18,10 @@ Status check_token(TokenId token, const ModelBounds& model, const char* param) {
 }
 
 Status check_tokens(const Request& request, std::span<const TokenId> prompt, const ModelBounds& model) {
-  if (prompt.empty()) return invalid("the prompt has no tokens", "prompt");
+  const char* field = request.embeds() ? "input" : "prompt";
+  if (prompt.empty()) return invalid("the " + std::string(field) + " has no tokens", field);
   for (TokenId token : prompt) {
-    if (Status ok = check_token(token, model, "prompt"); !ok) return ok;
+    if (Status ok = check_token(token, model, field); !ok) return ok;
   }
   for (const auto& [token, bias] : request.sampling.logit_bias) {
     if (Status ok = check_token(token, model, "logit_bias"); !ok) return ok;
@@ -31,7 +32,20 @@ Status check_tokens(const Request& request, std::span<const TokenId> prompt, con
   return {};
 }
 
+// The choice of an embedding is its index in the list that was asked for.
+Status check_embedding(const Request& request, std::size_t input, const ModelBounds& model) {
+  if (model.embedding_size == 0) {
+    return Error{ErrorCode::kUnsupported, "this model makes no embeddings", "model", 0};
+  }
+  if (input <= model.context_length) return {};
+  return Error{ErrorCode::kContextLengthExceeded,
+               "input[" + std::to_string(request.choice) + "] has " + std::to_string(input) +
+                   " tokens; this model's context is " + std::to_string(model.context_length) + " tokens",
+               "input", 0};
+}
+
 Status check_length(const Request& request, std::size_t prompt, const ModelBounds& model) {
+  if (request.embeds()) return check_embedding(request, prompt, model);
   std::uint64_t output = std::max(request.stop.max_tokens, 1U);
   if (prompt + output <= model.context_length) return {};
   return Error{ErrorCode::kContextLengthExceeded,
@@ -62,8 +76,10 @@ Result<SequenceRequest> sequence_request(const Request& request, std::vector<Tok
   if (Status ok = check_length(request, prompt.size(), model); !ok) return ok.error();
   SequenceRequest sequence;
   sequence.id = request.id;
+  sequence.pooling = request.pooling;
   sequence.max_tokens = request.stop.max_tokens > 0 ? request.stop.max_tokens
                                                     : model.context_length - static_cast<std::uint32_t>(prompt.size());
+  if (request.embeds()) sequence.max_tokens = 1;
   sequence.prompt = std::move(prompt);
   sequence.sampling = request.sampling;
   sequence.choice = request.choice;

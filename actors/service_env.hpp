@@ -41,6 +41,10 @@ struct ServiceEnv {
 
   SteadyTime now() const { return options.clock(); }
   Metrics& metrics() { return *options.metrics; }
+  // What a token of its answer may take, or the vector that is its answer.
+  std::uint64_t token_bytes(const Request& request) const {
+    return request.embeds() ? embedding_bytes(runner.embedding_size) : answer_bytes(1, request.logprobs);
+  }
   Profiler* profiler() const { return options.profiler.get(); }
 };
 using ServiceEnvPtr = std::shared_ptr<ServiceEnv>;

@@ -1,5 +1,7 @@
 #include "actors/step_check.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 
 namespace troupe {
@@ -9,6 +11,14 @@ Error broken(const std::string& why) { return {ErrorCode::kInternal, "the step's
 
 bool is_token(TokenId token, const RunnerInfo& info) {
   return token >= 0 && static_cast<std::uint32_t>(token) < info.vocab_size;
+}
+
+bool has_vector(const RowResult& row, const StepResult& result, const RunnerInfo& info) {
+  const Slice& slice = row.vector;
+  if (slice.count != info.embedding_size || std::uint64_t{slice.begin} + slice.count > result.values.size())
+    return false;
+  auto begin = result.values.begin() + slice.begin;
+  return std::all_of(begin, begin + slice.count, [](float value) { return std::isfinite(value); });
 }
 
 Status check_row(const StepRow& asked, const RowResult& row, const StepResult& result, const RunnerInfo& info) {
@@ -21,11 +31,16 @@ Status check_row(const StepRow& asked, const RowResult& row, const StepResult& r
     case RowOutcome::kNotFinite:
       return {};
     case RowOutcome::kNoToken:
-      if (asked.sampling == kNoIndex) return {};
+      if (asked.is_end != 0) return broken("lacks a vector that was asked for");
+      if (!asked.samples()) return {};
       return broken("lacks a token that was asked for");
     case RowOutcome::kSampled:
-      if (asked.sampling == kNoIndex) return broken("has a token that was not asked for");
+      if (!asked.samples()) return broken("has a token that was not asked for");
       if (!is_token(row.token, info)) return broken("has a token outside the vocabulary");
+      return {};
+    case RowOutcome::kPooled:
+      if (asked.is_end == 0) return broken("has a vector that was not asked for");
+      if (!has_vector(row, result, info)) return broken("has a vector of another size, or not of numbers");
       return {};
   }
   return broken("has an outcome nobody knows");

@@ -73,6 +73,7 @@ Result<Checked> check(const std::string& path, const HostLimits& limits, const M
   card.created_s = checked.file->modified_s();
   card.context_length = plan->context;
   card.vocab_size = hyper.vocab_size;
+  card.embedding_size = hyper.hidden_size;
   card.architecture = hyper.architecture;
   card.quantization = quantization_of(checked.file->tensors());
   card.codec = std::move(*codec);
@@ -149,6 +150,7 @@ class Maker {
     info.context_length = checked_.model.memory.context;
     info.vocab_size = checked_.description.hyper.vocab_size;
     info.steps_in_flight = options_.limits.steps_in_flight;
+    info.embedding_size = checked_.description.hyper.hidden_size;
     return info;
   }
 

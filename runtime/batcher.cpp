@@ -40,6 +40,7 @@ LinePlace place_of(const SequenceRequest& sequence, double mean_output) {
   constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15U;
   LinePlace place;
   place.key = (std::hash<std::string_view>{}(bytes)*kOdd + sequence.max_tokens) * kOdd + sequence.choice;
+  place.key = place.key * kOdd + static_cast<std::uint32_t>(sequence.pooling);
   place.tenant = sequence.tenant;
   place.priority = sequence.priority;
   place.prompt = static_cast<double>(sequence.prompt.size());
@@ -252,6 +253,7 @@ Batcher::Gaps Batcher::take_news(std::size_t from) {
         note_token(found->second, event.at, gaps);
         break;
       case SequenceEvent::Kind::kFinished:
+        if (!event.embedding.empty()) note_first(found->second, event.at);
         note_finish(found->second);
         tickets_.erase(found);
         break;
@@ -270,10 +272,15 @@ void Batcher::note_token(Ticket& ticket, SteadyTime at, Gaps& gaps) {
     ++gaps.all, ++ticket.gaps;
     if (is_late) ++gaps.late, ++ticket.late_gaps;
   } else {
-    ticket.first_token_ms = ms_between(ticket.arrived, at);
-    admission_.observe_first_token(ticket.prompt, ticket.predicted_ms, ticket.first_token_ms, ticket.allowed_ms);
+    note_first(ticket, at);
   }
   ticket.last_token = at;
+}
+
+// An embedding's vector is out when another request's first token would be.
+void Batcher::note_first(Ticket& ticket, SteadyTime at) {
+  ticket.first_token_ms = ms_between(ticket.arrived, at);
+  admission_.observe_first_token(ticket.prompt, ticket.predicted_ms, ticket.first_token_ms, ticket.allowed_ms);
 }
 
 void Batcher::note_finish(const Ticket& ticket) {

@@ -120,6 +120,7 @@ class Batcher {
   void observe_arrival(double prompt, SteadyTime now);
   Gaps take_news(std::size_t from);
   void note_token(Ticket& ticket, SteadyTime at, Gaps& gaps);
+  void note_first(Ticket& ticket, SteadyTime at);
   void note_finish(const Ticket& ticket);
   void note_frees(std::uint64_t step, SteadyTime now);
 

@@ -37,8 +37,9 @@ const char* what_of(MemoryUse use) {
 constexpr std::uint64_t kMebibyte = 1U << 20U;
 constexpr std::uint64_t kValueBytes = 48;   // of a JSON document, for each value or name
 constexpr std::uint64_t kTokenBytes = 128;  // StreamToken in a vector that doubles, its text, and that again as JSON
-constexpr std::uint64_t kAlternativeBytes = 320;  // its id, and its text and bytes as JSON, in the answer and in the
-                                                  // buffer it is written from
+constexpr std::uint64_t kAlternativeBytes = 320;    // its id, and its text and bytes as JSON, in the answer and in the
+                                                    // buffer it is written from
+constexpr std::uint64_t kEmbeddingValueBytes = 48;  // a float on its way and in the stream, and its digits twice
 constexpr std::uint64_t kLimitFloor = 256U << 20U;  // of an automatic limit
 constexpr std::uint64_t kLimitCeiling = 16ULL << 30U;
 constexpr std::uint64_t kWorkingBytes = 8U << 20U;  // connections and other requests beside the largest one
@@ -150,6 +151,8 @@ std::uint64_t answer_bytes(std::uint64_t tokens, std::int32_t logprobs) {
   std::uint64_t alternatives = logprobs < 0 ? 0 : static_cast<std::uint64_t>(logprobs) + 1;
   return tokens * (kTokenBytes + alternatives * kAlternativeBytes);
 }
+
+std::uint64_t embedding_bytes(std::uint32_t values) { return values * kEmbeddingValueBytes; }
 
 std::uint64_t memory_needed(std::uint64_t body_max) {
   std::uint64_t bytes = 4 * std::min(body_max, MemoryGovernor::kLimitMax / 1024) + kWorkingBytes;

@@ -133,6 +133,8 @@ std::uint64_t request_bytes_of_tokens(std::size_t prompt_tokens);
 
 // An answer of so many tokens with so many alternatives each, as it is logged and as it is written for its reader.
 std::uint64_t answer_bytes(std::uint64_t tokens, std::int32_t logprobs);
+// An embedding of so many values, likewise.
+std::uint64_t embedding_bytes(std::uint32_t values);
 
 // The smallest limit with which a plain request of `body_max` bytes is served.
 std::uint64_t memory_needed(std::uint64_t body_max);

@@ -86,6 +86,7 @@ static_assert(label_values(ErrorCode{}).size() == static_cast<std::size_t>(Error
 enum class HttpRoute : std::uint8_t {
   kChatCompletions,
   kCompletions,
+  kEmbeddings,
   kModels,
   kTokenize,
   kDetokenize,
@@ -98,9 +99,10 @@ enum class HttpRoute : std::uint8_t {
   kAdmin,
   kOther,  // no such path, or a request that could not be read
 };
-constexpr std::array<const char*, 13> label_values(HttpRoute) {
+constexpr std::array<const char*, 14> label_values(HttpRoute) {
   return {"/v1/chat/completions",
           "/v1/completions",
+          "/v1/embeddings",
           "/v1/models",
           "/tokenize",
           "/detokenize",

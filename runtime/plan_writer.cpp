@@ -30,10 +30,16 @@ void PlanWriter::add(Sequence& sequence, std::uint32_t count) {
 
   row.blocks = {static_cast<std::uint32_t>(plan_.blocks.size()), blocks_for(sequence.planned)};
   plan_.blocks.insert(plan_.blocks.end(), sequence.blocks.begin(), sequence.blocks.begin() + row.blocks.count);
-  if (sequence.left() == 0) {
+  bool is_end = sequence.left() == 0;
+  if (sequence.embeds()) {
+    row.kind = RowKind::kEmbed;
+    row.pooling = sequence.request.pooling;
+    row.sum = sequence.sum;
+    row.is_end = is_end ? 1 : 0;
+  } else if (is_end) {
     row.sampling = add_sampling(sequence);
-    ++sequence.pending;
   }
+  if (is_end) ++sequence.pending;
   plan_.rows.push_back(row);
 }
 

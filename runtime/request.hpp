@@ -53,6 +53,13 @@ struct ChatPrompt {
 using PromptInput = std::variant<std::string, std::vector<TokenId>, ChatPrompt>;
 std::size_t bytes_of(const PromptInput& prompt);  // what it takes to keep it in a queue, roughly
 
+// What becomes of an input's hidden states: nothing, and tokens are generated after it, or one vector, its embedding.
+enum class Pooling : std::uint32_t {
+  kNone = 0,
+  kMean = 1,  // over all positions
+  kLast = 2,  // that of the last position
+};
+
 enum class CachePolicy : std::uint8_t { kUse, kNoStore, kNoCache };  // no-cache: neither looked up nor stored
 
 struct Request {
@@ -62,6 +69,7 @@ struct Request {
   PromptInput prompt;
   SamplingParams sampling;
   StopRules stop;
+  Pooling pooling = Pooling::kNone;  // an embedding samples nothing: sampling and stop mean nothing for it
   std::uint32_t choice = 0;          // index among the wire request's choices; part of the sampling key
   std::int32_t logprobs = -1;        // -1 = none, else the number of alternatives per token, 0..20
   CachePolicy cache = CachePolicy::kUse;
@@ -73,6 +81,7 @@ struct Request {
   SteadyTime arrived{};              // when the first byte of the request had been read
   std::optional<SteadyTime> deadline;
 
+  bool embeds() const { return pooling != Pooling::kNone; }
   // Deterministic requests may be answered from the result cache.
   bool is_deterministic() const { return sampling.is_greedy() || sampling.seed.has_value(); }
 };

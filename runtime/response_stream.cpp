@@ -33,7 +33,8 @@ void ResponseStream::change(Change&& apply) {
     std::lock_guard lock(mutex_);
     if (phase_ >= StreamPhase::kFinished) return;
     apply();
-    if (phase_ >= StreamPhase::kFinished) lease_.shrink_to(tokens_.size() * token_bytes_);
+    if (phase_ >= StreamPhase::kFinished)
+      lease_.shrink_to((tokens_.size() + (embedding_.empty() ? 0 : 1)) * token_bytes_);
   }
   std::lock_guard lock(wake_mutex_);
   if (wake_) wake_();
@@ -58,6 +59,10 @@ void ResponseStream::append(std::span<const StreamToken> tokens, std::string_vie
     }
     text_.append(text);
   });
+}
+
+void ResponseStream::embed(std::vector<float> vector) {
+  change([&] { embedding_ = std::move(vector); });
 }
 
 void ResponseStream::finish(FinishReason reason, const Usage& usage, const StageTimes& stages) {
@@ -91,6 +96,7 @@ ResponseStream::Chunk ResponseStream::read(Cursor& cursor) const {
   if (cursor.tokens < tokens_.size()) chunk.tokens.assign(tokens_.begin() + cursor.tokens, tokens_.end());
   cursor.text = static_cast<std::uint32_t>(text_.size());
   cursor.tokens = static_cast<std::uint32_t>(tokens_.size());
+  chunk.embedding = embedding_;
   chunk.finish = finish_;
   chunk.error = error_;
   chunk.usage = usage_;

@@ -62,7 +62,7 @@ void add(KeyWriter& key, const StopRules& stop) {
 
 ResultKey result_key(const Request& request, std::span<const TokenId> prompt, std::string_view numerics_class) {
   KeyWriter key;
-  key.add(std::string_view("troupe result 1"));  // the version of this list of fields
+  key.add(std::string_view("troupe result 2"));  // the version of this list of fields
   key.add(numerics_class);
   key.add(std::string_view(request.model));
   key.add(std::string_view(request.tenant));
@@ -70,6 +70,7 @@ ResultKey result_key(const Request& request, std::span<const TokenId> prompt, st
   key.add(prompt);
   add(key, request.sampling);
   add(key, request.stop);
+  key.add(static_cast<std::uint32_t>(request.pooling));
   key.add(request.choice);
   key.add(request.logprobs);
   return key.finish();

@@ -9,7 +9,13 @@
 namespace troupe {
 namespace {
 
-Error too_long(std::size_t tokens, std::uint32_t positions_max) {
+Error too_long(std::size_t tokens, std::uint32_t positions_max, bool embeds) {
+  if (embeds) {
+    return {
+        ErrorCode::kContextLengthExceeded,
+        "the input has " + std::to_string(tokens) + " tokens; this model has room for " + std::to_string(positions_max),
+        "input", 0};
+  }
   return {ErrorCode::kContextLengthExceeded,
           "the prompt has " + std::to_string(tokens) + " tokens; this model has room for " +
               std::to_string(positions_max) + " with at least one token of the answer",
@@ -43,10 +49,14 @@ Status Scheduler::enqueue(SequenceRequest request, SteadyTime) {
   std::uint32_t positions_max = s.positions_max();
   std::size_t prompt = request.prompt.size();
   std::size_t tokens = prompt + request.emitted.size();
-  if (prompt >= positions_max || tokens > positions_max) return too_long(prompt, positions_max);
+  bool embeds = request.pooling != Pooling::kNone;
+  if (prompt + (embeds ? 0 : 1) > positions_max || tokens > positions_max) {
+    return too_long(prompt, positions_max, embeds);
+  }
   if (Status room = s.has_room(request.tenant, tokens); !room) return room;
 
   std::uint32_t output_max = std::min(request.max_tokens, positions_max - static_cast<std::uint32_t>(prompt));
+  if (embeds) output_max = 1;  // its vector, which takes no position
   RequestId id = request.id;
   auto sequence = std::make_unique<Sequence>(std::move(request), output_max, s.next_number++, s.next_step);
   sequence->tenant = &s.tenants.enter(sequence->request.tenant, sequence->request.weight);
@@ -131,12 +141,18 @@ void Scheduler::State::start_running(Sequence& sequence) {
   running.insert(at, &sequence);
   ++load_of(sequence).running;
   sequence.is_running = true;
+  if (!sequence.has_mean()) return;
+  // There is one for each: no more than sequences_max run. A step in flight may still add to it for another sequence;
+  // steps come one after the other, and this one begins it anew.
+  sequence.sum = free_sums.back();
+  free_sums.pop_back();
 }
 
 void Scheduler::State::stop_running(Sequence& sequence) {
   running.erase(std::find(running.begin(), running.end(), &sequence));
   --load_of(sequence).running;
   sequence.is_running = false;
+  if (sequence.sum != kNoIndex) free_sums.push_back(std::exchange(sequence.sum, kNoIndex));
 }
 
 // The last block first: among cached ones the beginnings of prompts, which more sequences share, live longest.

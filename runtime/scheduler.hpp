@@ -45,6 +45,7 @@ struct SequenceRequest {
   std::uint32_t choice = 0;
   std::int32_t logprobs = -1;
   std::uint32_t max_tokens = 16;            // of the whole output, emitted included; >= 1
+  Pooling pooling = Pooling::kNone;         // an embedding: max_tokens is 1 and stands for its vector
   std::uint32_t min_tokens = 0;
   std::vector<TokenId> stop_tokens;         // ascending: end of generation (unless ignore_eos) and stop_token_ids
   std::string cache_key;                    // tenant and salt: prefixes are shared only within it
@@ -62,7 +63,8 @@ struct SequenceEvent {
   enum class Kind : std::uint8_t {
     kScheduled,  // first time in a plan; `cached_tokens` says what the prefix cache saved
     kToken,      // one sampled token
-    kFinished,   // after its last kToken: `finish` says why; a stop token itself is not reported as kToken
+    kFinished,   // after its last kToken: `finish` says why; a stop token itself is not reported as kToken.
+                 // An embedding has no kToken, and its vector here
     kFailed,     // `error`
   };
   Kind kind = Kind::kToken;
@@ -72,6 +74,7 @@ struct SequenceEvent {
   std::vector<TopToken> top;
   std::uint32_t cached_tokens = 0;
   FinishReason finish = FinishReason::kStop;
+  std::vector<float> embedding;
   Error error;
   SteadyTime at{};       // when it happened, which ended a stage
   SteadyTime next_at{};  // when the next stage began, by a clock read of its own: the batcher's
@@ -103,8 +106,8 @@ class Scheduler {
   Scheduler(SchedulerLimits limits, KvManager& kv);
   ~Scheduler();
 
-  // kContextLengthExceeded when prompt + 1 does not fit the context or the whole KV pool; kQueueFull when the queue
-  // is full by requests or by tokens (retry_after_s is the caller's to fill in). Nothing changes on an error.
+  // kContextLengthExceeded when prompt + 1 (an embedding: its input) does not fit the context or the whole KV pool;
+  // kQueueFull when the queue is full by requests or by tokens (retry_after_s is the caller's to fill in). Nothing changes on an error.
   Status enqueue(SequenceRequest sequence, SteadyTime now);
 
   // Forgets a sequence at once, wherever it is; its blocks are released when no step in flight mentions them. Returns

@@ -30,23 +30,25 @@ void Scheduler::apply(const StepResult& result, SteadyTime now, std::vector<Sequ
   const std::vector<StepRow>& rows = step.plan->rows;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     bool fits = i < result.rows.size() && result.rows[i].sequence == rows[i].sequence;
-    s.apply_row(result.step, rows[i], fits ? &result.rows[i] : nullptr, result.top, now, events);
+    s.apply_row(result, rows[i], fits ? &result.rows[i] : nullptr, now, events);
   }
   s.release_given_up(step);
 }
 
 // `result` is null when the executor's answer has no such row.
-void Scheduler::State::apply_row(std::uint64_t step, const StepRow& row, const RowResult* result,
-                                 std::span<const TopToken> top, SteadyTime now, std::vector<SequenceEvent>& events) {
-  bool samples = row.sampling != kNoIndex;
+void Scheduler::State::apply_row(const StepResult& answer, const StepRow& row, const RowResult* result, SteadyTime now,
+                                 std::vector<SequenceEvent>& events) {
+  std::uint64_t step = answer.step;
+  bool samples = row.samples();
+  bool pools = row.is_end != 0;
   Sequence* sequence = find(row.sequence, step);
   if (sequence == nullptr) {  // dropped, or ended by the step before
     if (samples) ++totals.discarded_tokens_total;
     return;
   }
-  if (samples) --sequence->pending;
+  if (samples || pools) --sequence->pending;
 
-  RowOutcome expected = samples ? RowOutcome::kSampled : RowOutcome::kNoToken;
+  RowOutcome expected = samples ? RowOutcome::kSampled : pools ? RowOutcome::kPooled : RowOutcome::kNoToken;
   if (result != nullptr && result->outcome == RowOutcome::kNotFinite) {
     fail(*sequence, ErrorCode::kInternal, "the model computed numbers that are not finite", now, events);
   } else if (result == nullptr || result->outcome != expected || (samples && result->token < 0)) {
@@ -55,7 +57,8 @@ void Scheduler::State::apply_row(std::uint64_t step, const StepRow& row, const R
     // Not into blocks that were given up meanwhile.
     if (sequence->is_running && step >= sequence->admitted_step) commit(*sequence, row.position + row.tokens.count);
     charge(*sequence, row.position + row.tokens.count, samples);
-    if (samples) take_token(*sequence, *result, top, now, events);
+    if (samples) take_token(*sequence, *result, answer.top, now, events);
+    if (pools) take_vector(*sequence, *result, answer.values, now, events);
   }
 }
 
@@ -93,6 +96,18 @@ void Scheduler::State::take_token(Sequence& sequence, const RowResult& result, s
     event.top.assign(alternatives.begin(), alternatives.end());
   }
   if (sequence.output_size() >= sequence.output_max) finish(sequence, FinishReason::kLength, now, events);
+}
+
+void Scheduler::State::take_vector(Sequence& sequence, const RowResult& result, std::span<const float> values,
+                                   SteadyTime now, std::vector<SequenceEvent>& events) {
+  const Slice& slice = result.vector;
+  if (slice.count == 0 || slice.begin > values.size() || slice.count > values.size() - slice.begin) {
+    return fail(sequence, ErrorCode::kInternal, "the executor's answer does not fit its plan", now, events);
+  }
+  SequenceEvent& event = add_event(events, SequenceEvent::Kind::kFinished, sequence.request.id, now);
+  auto vector = values.subspan(slice.begin, slice.count);
+  event.embedding.assign(vector.begin(), vector.end());
+  erase(sequence);
 }
 
 void Scheduler::executor_lost(SteadyTime now, std::vector<SequenceEvent>& events) {

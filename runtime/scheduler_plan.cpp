@@ -200,12 +200,14 @@ bool Scheduler::State::admit(Sequence& sequence) {
   auto size = static_cast<std::uint32_t>(sequence.tokens.size());
   std::uint32_t available = blocks_available();
   // At least one position is always computed: a token is sampled from it.
-  if (kv.prefix_cache()) {
-    sequence.hash = KvManager::root_hash(sequence.request.cache_key);
+  // A mean needs all of them: what the cache has of a position is not its hidden state.
+  bool queries = kv.prefix_cache() && !sequence.has_mean();
+  if (kv.prefix_cache()) sequence.hash = KvManager::root_hash(sequence.request.cache_key);
+  if (queries) {
     kv.match_prefix(sequence.hash, sequence.tokens, (size - 1) / kBlockSize, sequence.blocks);
   }
   auto matched = static_cast<std::uint32_t>(sequence.blocks.size());
-  std::uint32_t missing = blocks_for(size + 1) - matched;
+  std::uint32_t missing = blocks_for(sequence.positions_wanted()) - matched;
   if (missing > blocks_available()) {
     sequence.blocks_wanted = missing + (available - blocks_available());
     release_blocks(sequence);
@@ -219,7 +221,7 @@ bool Scheduler::State::admit(Sequence& sequence) {
   sequence.admitted_step = next_step;
   if (!sequence.was_scheduled) {
     sequence.cached_tokens = std::min(matched * kBlockSize, sequence.prompt_size);
-    totals.prefix_query_tokens_total += size;
+    if (!sequence.has_mean()) totals.prefix_query_tokens_total += size;
     totals.prefix_hit_tokens_total += matched * kBlockSize;
   }
   stop_waiting(sequence);

@@ -25,6 +25,7 @@ struct StepInFlight {
 struct Scheduler::State {
   State(SchedulerLimits its_limits, KvManager& its_kv) : limits(its_limits), kv(its_kv) {
     in_flight.reserve(limits.steps_in_flight);
+    for (std::uint32_t sum = limits.sequences_max; sum-- > 0;) free_sums.push_back(sum);
   }
 
   SchedulerLimits limits;
@@ -39,6 +40,7 @@ struct Scheduler::State {
   std::uint64_t next_number = 0;
   ClassFloor floor;
   std::vector<Sequence*> prompts;                // scratch of plan()
+  std::vector<std::uint32_t> free_sums;          // running sums of the executor that no running sequence has
   std::uint32_t suspects = 0;
   std::uint32_t coming_back = 0;                 // blocks in the lists of in_flight
   SteadyTime next_deadline = SteadyTime::max();  // no waiting sequence has an earlier one
@@ -75,12 +77,14 @@ struct Scheduler::State {
   Sequence* next_suspect();        // running, or admitted now
 
   // ---- scheduler_apply.cpp
-  void apply_row(std::uint64_t step, const StepRow& row, const RowResult* result, std::span<const TopToken> top,
-                 SteadyTime now, std::vector<SequenceEvent>& events);
+  void apply_row(const StepResult& answer, const StepRow& row, const RowResult* result, SteadyTime now,
+                 std::vector<SequenceEvent>& events);
   void charge(Sequence& sequence, std::uint32_t computed, bool sampled);
   void commit(Sequence& sequence, std::uint32_t computed);  // K/V up to there are written
   void take_token(Sequence& sequence, const RowResult& result, std::span<const TopToken> top, SteadyTime now,
                   std::vector<SequenceEvent>& events);
+  void take_vector(Sequence& sequence, const RowResult& result, std::span<const float> values, SteadyTime now,
+                   std::vector<SequenceEvent>& events);
   void release_given_up(StepInFlight& step);
 
   // ---- scheduler_apply.cpp: the ends of a sequence

@@ -30,6 +30,7 @@ struct Sequence {
   std::uint32_t cached_tokens = 0;  // of the prompt, when it was admitted first
 
   std::vector<BlockId> blocks;
+  std::uint32_t sum = kNoIndex;  // running, with a mean: its running sum in the executor
   std::uint32_t planned = 0;
   std::uint32_t computed = 0;
   std::uint32_t published = 0;  // blocks
@@ -37,7 +38,7 @@ struct Sequence {
   std::uint32_t planned_max = 0;  // the furthest `planned` ever was: what is planned below is computed again
   BlockHash hash{};             // of the last published block, or the root
 
-  std::uint32_t pending = 0;        // 0, 1, or 2 with two steps in flight
+  std::uint32_t pending = 0;        // 0, 1, or 2 with two steps in flight; an embedding's vector counts as a token
   std::uint64_t first_step;         // results of older steps belong to somebody else who had this id
   std::uint64_t admitted_step;      // results of older steps wrote to blocks that are no longer ours
   std::uint64_t last_step = 0;      // the last one with a row of ours
@@ -50,6 +51,10 @@ struct Sequence {
   std::vector<TokenHistory> history;  // ascending by token; kept only with a penalty
 
   std::uint32_t length() const { return static_cast<std::uint32_t>(tokens.size()) + pending; }
+  bool embeds() const { return request.pooling != Pooling::kNone; }
+  bool has_mean() const { return request.pooling == Pooling::kMean; }
+  // Positions it must have blocks for to be admitted: what is known, and the next token.
+  std::uint32_t positions_wanted() const { return static_cast<std::uint32_t>(tokens.size()) + (embeds() ? 0 : 1); }
   std::uint32_t output_size() const { return static_cast<std::uint32_t>(tokens.size()) - prompt_size; }
   std::uint32_t left() const { return length() - planned; }  // positions that are known and not yet planned
   bool ends_in_flight() const { return length() - prompt_size >= output_max; }

@@ -17,7 +17,7 @@ void fields(V& v, Slice& s) {
 template <class V>
 void fields(V& v, StepRow& r) {
   v(r.sequence), v(r.kind), v(r.position), fields(v, r.tokens), v(r.from_previous), fields(v, r.blocks);
-  v(r.sampling), v(r.adapter), v(r.mask), fields(v, r.draft);
+  v(r.sampling), v(r.adapter), v(r.mask), fields(v, r.draft), v(r.pooling), v(r.sum), v(r.is_end);
 }
 template <class V>
 void fields(V& v, RowSampling& s) {
@@ -39,7 +39,7 @@ void fields(V& v, TopToken& t) {
 }
 template <class V>
 void fields(V& v, RowResult& r) {
-  v(r.sequence), v(r.outcome), v(r.token), v(r.logprob), fields(v, r.top), v(r.logits_hash);
+  v(r.sequence), v(r.outcome), v(r.token), v(r.logprob), fields(v, r.top), v(r.logits_hash), fields(v, r.vector);
 }
 template <class V, class Number>
 requires std::is_arithmetic_v<Number>
@@ -52,7 +52,7 @@ void record(V& v, StepPlan& p) {
 }
 template <class V>
 void record(V& v, StepResult& r) {
-  v(r.version), v(r.step), v(r.compute_ns), v.array(r.rows), v.array(r.top);
+  v(r.version), v(r.step), v(r.compute_ns), v.array(r.rows), v.array(r.top), v.array(r.values);
 }
 
 // ---- the three visitors -----------------------------------------------------------------------------------------
@@ -132,6 +132,18 @@ Error broken(const char* record_name, const std::string& what) {
   return {ErrorCode::kInvalidRequest, std::string(record_name) + ": " + what, "", 0};
 }
 
+const char* pooling_problem_of(const StepRow& row) {
+  if (row.kind != RowKind::kEmbed) {
+    bool pools = row.pooling != Pooling::kNone || row.sum != kNoIndex || row.is_end != 0;
+    return pools ? "pooling in a row that does not embed" : nullptr;
+  }
+  if (row.pooling != Pooling::kMean && row.pooling != Pooling::kLast) return "an unknown pooling";
+  if ((row.pooling == Pooling::kMean) != (row.sum != kNoIndex)) return "a running sum belongs to the mean alone";
+  if (row.is_end > 1) return "is_end is neither 0 nor 1";
+  if (row.from_previous != 0 || row.samples()) return "a row that embeds has no tokens to come";
+  return nullptr;
+}
+
 const char* problem_of(const StepRow& row, const StepPlan& plan) {
   if (row.kind > RowKind::kScore) return "an unknown kind of row";
   if (row.tokens.count == 0 || !is_inside(row.tokens, plan.tokens.size())) return "tokens outside of the record";
@@ -143,7 +155,7 @@ const char* problem_of(const StepRow& row, const StepPlan& plan) {
   }
   if (row.sampling != kNoIndex && row.sampling >= plan.sampling.size()) return "sampling outside of the record";
   if (row.adapter != 0 || row.mask != kNoIndex || row.draft.count != 0) return "a reserved field is used";
-  return nullptr;
+  return pooling_problem_of(row);
 }
 
 const char* problem_of(const RowSampling& sampling, const StepPlan& plan) {
@@ -165,8 +177,9 @@ const char* problem_of(const StepPlan& plan) {
 
 const char* problem_of(const StepResult& result) {
   for (const RowResult& row : result.rows) {
-    if (row.outcome > RowOutcome::kNotFinite) return "an unknown outcome";
+    if (row.outcome > RowOutcome::kPooled) return "an unknown outcome";
     if (!is_inside(row.top, result.top.size())) return "alternatives outside of the record";
+    if (!is_inside(row.vector, result.values.size())) return "a vector outside of the record";
   }
   return nullptr;
 }

@@ -10,12 +10,12 @@
 
 namespace troupe {
 
-inline constexpr std::uint32_t kStepPlanVersion = 1;
+inline constexpr std::uint32_t kStepPlanVersion = 2;
 inline constexpr std::uint32_t kBlockSize = 16;             // tokens of one KV block
 inline constexpr std::uint32_t kNoIndex = 0xFFFFFFFFU;
 inline constexpr std::uint32_t kHashLogits = 1;             // StepPlan::flags: fill RowResult::logits_hash
 
-enum class RowKind : std::uint32_t { kGenerate = 0, kEmbed = 1, kScore = 2 };  // only kGenerate is computed today
+enum class RowKind : std::uint32_t { kGenerate = 0, kEmbed = 1, kScore = 2 };  // kScore is not computed yet
 
 struct Slice {
   std::uint32_t begin = 0;
@@ -36,6 +36,13 @@ struct StepRow {
   std::uint32_t adapter = 0;        // reserved, 0
   std::uint32_t mask = kNoIndex;    // reserved
   Slice draft;                      // reserved, empty
+  // Of a row that embeds, which has neither from_previous nor sampling:
+  Pooling pooling = Pooling::kNone;
+  std::uint32_t sum = kNoIndex;  // kMean: the running sum that is the sequence's, below rows_max. A row at position 0
+                                 // begins it anew; so every position of the input has to be computed.
+  std::uint32_t is_end = 0;      // 1: the input ends with this row, and its vector is wanted
+
+  bool samples() const { return sampling != kNoIndex; }
 };
 
 // How the token after a row is drawn. A pure function of the logits, these values and the sequence's own tokens.
@@ -88,7 +95,12 @@ struct TopToken {
   TokenId token = 0;
   float logprob = 0.0F;
 };
-enum class RowOutcome : std::uint32_t { kSampled = 0, kNoToken = 1, kNotFinite = 2 };  // kNotFinite fails that request
+enum class RowOutcome : std::uint32_t {
+  kSampled = 0,
+  kNoToken = 1,
+  kNotFinite = 2,  // fails that request
+  kPooled = 3,     // a vector
+};
 struct RowResult {
   RequestId sequence = 0;
   RowOutcome outcome = RowOutcome::kNoToken;
@@ -96,16 +108,18 @@ struct RowResult {
   float logprob = 0.0F;           // natural log, of the distribution before temperature and filters; valid when asked for
   Slice top;                      // into StepResult::top, descending
   std::uint64_t logits_hash = 0;  // FNV-1a over the row's float bits when kHashLogits is set
+  Slice vector;                   // into StepResult::values, of length 1; kPooled
 };
-// Rows stand in the plan's order; a row with kNoIndex sampling gets kNoToken.
+// Rows stand in the plan's order; a row that neither samples nor ends an input gets kNoToken.
 struct StepResult {
   std::uint32_t version = kStepPlanVersion;
   std::uint64_t step = 0;
   std::uint64_t compute_ns = 0;
   std::vector<RowResult> rows;
   std::vector<TopToken> top;
+  std::vector<float> values;
 
-  void clear() { step = 0, compute_ns = 0, rows.clear(), top.clear(); }
+  void clear() { step = 0, compute_ns = 0, rows.clear(), top.clear(), values.clear(); }
 };
 
 // Little-endian bytes, length-prefixed arrays. Decoding checks version, every slice and every count against the

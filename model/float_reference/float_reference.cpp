@@ -177,7 +177,8 @@ std::vector<float> FloatReference::step(TokenId token) {
     add(x, rmsnorm(layer.down.times(h), layer.post_ffw_norm));
   }
   ++position_;
-  std::vector<float> logits = (output_.rows > 0 ? output_ : token_embd_).times(rmsnorm(x, output_norm_));
+  hidden_state_ = rmsnorm(x, output_norm_);
+  std::vector<float> logits = (output_.rows > 0 ? output_ : token_embd_).times(hidden_state_);
   for (float& logit : logits) cap(logit, hyper_.final_logit_softcapping);
   return logits;
 }

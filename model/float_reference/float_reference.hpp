@@ -17,6 +17,8 @@ class FloatReference {
 
   // The logits after the next token, [vocab_size].
   std::vector<float> step(TokenId token);
+  // What the head read for them: the last layer's output behind the last norm, [hidden_size].
+  const std::vector<float>& hidden_state() const { return hidden_state_; }
   void restart() { keys_.clear(), values_.clear(), position_ = 0; }
 
  private:
@@ -53,6 +55,7 @@ class FloatReference {
   // [layers][position_ * kv_heads * head_dim]
   std::vector<std::vector<float>> keys_, values_;
   std::uint32_t position_ = 0;
+  std::vector<float> hidden_state_;
 };
 
 }  // namespace troupe

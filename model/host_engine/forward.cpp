@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gpu/host/kernels.hpp"
+#include "model/host_engine/pooling.hpp"
 
 namespace troupe {
 namespace {
@@ -145,6 +146,35 @@ void run_layers(const Forward& f, std::span<const AttentionPlan> plans, std::spa
   std::fill(poisoned.begin(), poisoned.end(), std::uint8_t{0});
   for (std::uint32_t layer = 0; layer < f.model.layers.size(); ++layer)
     run_layer(f, plans[f.model.layers[layer].attention], layer, poisoned);
+}
+
+void run_pooling(const Forward& f, std::span<PooledRows> inputs) {
+  StepWorkspace& w = f.workspace;
+  const HyperParameters& p = f.model.hyper;
+  auto row_of = [&](std::uint32_t row) { return w.x + std::size_t{row} * w.shape.hidden; };
+  auto normalise_row = [&](std::uint32_t row) {
+    f.host.kernels.rmsnorm(row_of(row), f.model.output_norm.data(), p.hidden_size, p.rms_norm_eps, row_of(row));
+  };
+  for (PooledRows& input : inputs) {
+    std::uint32_t last = input.first_row + input.rows - 1;
+    if (input.sum == nullptr) {
+      if (input.out != nullptr) normalise_row(last);
+      continue;
+    }
+    Phase phase(f, "norm", -1, input.rows);
+    f.host.pool.run(input.rows, [&](std::uint32_t i, std::uint32_t) { normalise_row(input.first_row + i); });
+  }
+  Phase phase(f, "pool", -1, static_cast<std::uint32_t>(inputs.size()));
+  f.host.pool.run(static_cast<std::uint32_t>(inputs.size()), [&](std::uint32_t i, std::uint32_t) {
+    PooledRows& input = inputs[i];
+    const float* pooled = row_of(input.first_row + input.rows - 1);
+    if (input.sum != nullptr) {
+      if (input.begins) std::fill_n(input.sum, p.hidden_size, 0.0F);
+      add_rows(row_of(input.first_row), w.shape.hidden, input.rows, p.hidden_size, input.sum);
+      pooled = input.sum;
+    }
+    if (input.out != nullptr) input.is_finite = unit_vector(pooled, input.count, p.hidden_size, input.out);
+  });
 }
 
 void run_head(const Forward& f, std::span<const std::uint32_t> rows) {

@@ -30,4 +30,18 @@ void run_layers(const Forward& f, std::span<const AttentionPlan> plans, std::spa
 // workspace.peaks.
 void run_head(const Forward& f, std::span<const std::uint32_t> rows);
 
+// An input's part of a step that embeds: rows [first_row, first_row + rows) of workspace.x.
+struct PooledRows {
+  std::uint32_t first_row = 0;
+  std::uint32_t rows = 0;
+  float* sum = nullptr;     // [hidden], to go on with; nullptr: the last row alone counts
+  bool begins = false;      // the sum begins anew
+  std::uint32_t count = 0;  // positions the vector is of
+  float* out = nullptr;     // [hidden], the vector; nullptr: the input goes on
+  bool is_finite = true;    // whether `out` means something
+};
+
+// Normalises the rows that count in place (in workspace.x: no head may read them after it) and pools them.
+void run_pooling(const Forward& f, std::span<PooledRows> inputs);
+
 }  // namespace troupe

@@ -75,7 +75,8 @@ HostStepRunner::HostStepRunner(std::shared_ptr<const HostModel> model, const Hos
       kv_storage_(std::move(kv)),
       attention_plans_(std::move(plans)),
       profiler_(std::move(profiler)),
-      result_(StepResult{}) {
+      result_(StepResult{}),
+      sums_(limits.rows_max) {
   info_.device = std::string("host ") + kernels.name;
   info_.numerics_class = model_->numerics_class;
   info_.blocks_total = kv_blocks;
@@ -84,6 +85,7 @@ HostStepRunner::HostStepRunner(std::shared_ptr<const HostModel> model, const Hos
   info_.context_length = model_->hyper.context_length;
   info_.vocab_size = model_->hyper.vocab_size;
   info_.steps_in_flight = limits.steps_in_flight;
+  info_.embedding_size = model_->hyper.hidden_size;
 
   for (std::uint32_t thread = 0; thread < limits.threads; ++thread) samplers_.emplace_back(info_.vocab_size, kernels_);
   tokens_.reserve(limits.tokens_max);
@@ -93,8 +95,11 @@ HostStepRunner::HostStepRunner(std::shared_ptr<const HostModel> model, const Hos
   sampling_rows_.reserve(limits.rows_max);
   head_rows_.reserve(limits.rows_max);
   emitted_.reserve(limits.rows_max);
+  inputs_.reserve(limits.rows_max);
+  input_rows_.reserve(limits.rows_max);
   result_->rows.reserve(limits.rows_max);
   result_->top.reserve(std::size_t{limits.rows_max} * kTopTokensMax);
+  result_->values.reserve(std::size_t{limits.rows_max} * info_.embedding_size);
 }
 
 void HostStepRunner::submit(std::shared_ptr<const StepPlan> plan, Done done) {
@@ -102,11 +107,17 @@ void HostStepRunner::submit(std::shared_ptr<const StepPlan> plan, Done done) {
     done(status.error());
     return;
   }
+  if (!book_sums(*plan)) {
+    done(Error{ErrorCode::kInternal, "step " + std::to_string(plan->step) + ": a running sum that was not begun", "",
+               0});
+    return;
+  }
   auto start = std::chrono::steady_clock::now();
   Profiler* profiler = profiler_ != nullptr && profiler_->is_on() ? profiler_.get() : nullptr;
   pool_.begin_step();
   gather(*plan);
   start_results(*plan);
+  gather_inputs(*plan);
   compute(*plan, profiler);
   pool_.end_step();
   emitted_.clear();
@@ -116,6 +127,12 @@ void HostStepRunner::submit(std::shared_ptr<const StepPlan> plan, Done done) {
   result_->compute_ns = static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start).count());
   done(result_);
   if (profiler != nullptr) profiler->step_done();
+}
+
+bool HostStepRunner::book_sums(const StepPlan& plan) {
+  sums_.begin_step();
+  return std::all_of(plan.rows.begin(), plan.rows.end(),
+                     [&](const StepRow& row) { return row.sum == kNoIndex || sums_.book(row); });
 }
 
 TokenId HostStepRunner::previous_token(RequestId sequence) const {
@@ -149,7 +166,7 @@ void HostStepRunner::gather(const StepPlan& plan) {
 
 void HostStepRunner::start_results(const StepPlan& plan) {
   result_->clear();
-  std::uint32_t top_begin = 0;
+  std::uint32_t top_begin = 0, values_begin = 0;
   for (std::uint32_t i = 0; i < plan.rows.size(); ++i) {
     const StepRow& row = plan.rows[i];
     RowResult result;
@@ -158,9 +175,42 @@ void HostStepRunner::start_results(const StepPlan& plan) {
       result.top.begin = top_begin;
       top_begin += alternatives_of(plan.sampling[row.sampling]);
     }
+    if (row.is_end != 0) {
+      result.vector = {values_begin, info_.embedding_size};
+      values_begin += info_.embedding_size;
+    }
     result_->rows.push_back(result);
   }
   result_->top.resize(top_begin);
+  result_->values.resize(values_begin);
+}
+
+// After start_results(), which says where the vectors go.
+void HostStepRunner::gather_inputs(const StepPlan& plan) {
+  inputs_.clear();
+  input_rows_.clear();
+  for (std::uint32_t i = 0; i < plan.rows.size(); ++i) {
+    const StepRow& row = plan.rows[i];
+    if (row.kind != RowKind::kEmbed) continue;
+    PooledRows input;
+    input.first_row = sequences_[i].first_row;
+    input.rows = row.tokens.count;
+    if (row.pooling == Pooling::kMean) input.sum = workspace_.sums + std::size_t{row.sum} * workspace_.shape.hidden;
+    input.begins = row.position == 0;
+    input.count = row.pooling == Pooling::kMean ? row.position + row.tokens.count : 1;
+    if (row.is_end != 0) input.out = result_->values.data() + result_->rows[i].vector.begin;
+    inputs_.push_back(input);
+    input_rows_.push_back(i);
+  }
+}
+
+void HostStepRunner::pool_inputs(const Forward& forward) {
+  if (inputs_.empty()) return;
+  run_pooling(forward, inputs_);
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    if (inputs_[i].out == nullptr) continue;
+    result_->rows[input_rows_[i]].outcome = inputs_[i].is_finite ? RowOutcome::kPooled : RowOutcome::kNotFinite;
+  }
 }
 
 void HostStepRunner::compute(const StepPlan& plan, Profiler* profiler) {
@@ -176,6 +226,7 @@ void HostStepRunner::compute(const StepPlan& plan, Profiler* profiler) {
     ProfiledBlock block(profiler, "phases", "sample");
     sample_rows(plan, std::span(sampling_rows_).subspan(begin, count));
   }
+  pool_inputs(forward);
   for (std::uint32_t i = 0; i < sequences_.size(); ++i) {
     auto tokens = std::span(poisoned_).subspan(sequences_[i].first_row, sequences_[i].rows);
     bool failed = std::any_of(tokens.begin(), tokens.end(), [](std::uint8_t bad) { return bad != 0; }) ||

@@ -8,8 +8,10 @@
 #include "gpu/host/kernels.hpp"
 #include "gpu/host/phases.hpp"
 #include "gpu/host/thread_pool.hpp"
+#include "model/host_engine/forward.hpp"
 #include "model/host_engine/host_model.hpp"
 #include "model/host_engine/memory_plan.hpp"
+#include "model/host_engine/pooling.hpp"
 #include "model/host_engine/step_workspace.hpp"
 #include "model/sampler/sampler.hpp"
 #include "runtime/doors/step_runner.hpp"
@@ -41,9 +43,12 @@ class HostStepRunner : public StepRunner {
                  std::uint32_t kv_blocks, StepWorkspace workspace, Storage kv, std::vector<AttentionPlan> plans,
                  std::shared_ptr<Profiler> profiler);
 
+  bool book_sums(const StepPlan& plan);
   void gather(const StepPlan& plan);
   void compute(const StepPlan& plan, Profiler* profiler);
   void start_results(const StepPlan& plan);
+  void gather_inputs(const StepPlan& plan);
+  void pool_inputs(const Forward& forward);
   void sample_rows(const StepPlan& plan, std::span<const std::uint32_t> plan_rows);
   void sample_row(const StepPlan& plan, std::uint32_t plan_row, std::uint32_t head_row, Sampler& sampler);
   TokenId previous_token(RequestId sequence) const;  // -1: the step before sampled none for it
@@ -65,6 +70,8 @@ class HostStepRunner : public StepRunner {
   std::vector<std::uint8_t> poisoned_;        // one a token
   std::vector<std::uint32_t> sampling_rows_;  // plan rows that sample
   std::vector<std::uint32_t> head_rows_;      // their last tokens
+  std::vector<PooledRows> inputs_;            // of rows that embed
+  std::vector<std::uint32_t> input_rows_;     // those plan rows
   Result<StepResult> result_;
 
   struct Emitted {
@@ -72,6 +79,7 @@ class HostStepRunner : public StepRunner {
     TokenId token;
   };
   std::vector<Emitted> emitted_;  // by the last step
+  SumBooks sums_;
 };
 
 }  // namespace troupe

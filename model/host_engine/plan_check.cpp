@@ -20,9 +20,20 @@ const char* fault_of(const RowSampling& how, const StepPlan& plan) {
   return nullptr;
 }
 
+const char* pooling_fault_of(const StepRow& row, const RunnerInfo& info) {
+  if (row.kind != RowKind::kEmbed) {
+    return row.pooling != Pooling::kNone || row.sum != kNoIndex || row.is_end != 0 ? "pooling" : nullptr;
+  }
+  if (row.pooling != Pooling::kMean && row.pooling != Pooling::kLast) return "pooling";
+  if (row.pooling == Pooling::kMean ? row.sum >= info.rows_max : row.sum != kNoIndex) return "running sum";
+  if (row.is_end > 1 || row.from_previous != 0 || row.samples()) return "embeds and has tokens to come";
+  return nullptr;
+}
+
 const char* fault_of(const StepRow& row, const StepPlan& plan, const RunnerInfo& info) {
-  if (row.kind != RowKind::kGenerate || row.adapter != 0 || row.mask != kNoIndex || row.draft.count != 0)
+  if (row.kind > RowKind::kEmbed || row.adapter != 0 || row.mask != kNoIndex || row.draft.count != 0)
     return "asks for what this runner cannot do";
+  if (const char* what = pooling_fault_of(row, info)) return what;
   if (row.tokens.count == 0 || !fits(row.tokens, plan.tokens.size())) return "tokens";
   if (!fits(row.blocks, plan.blocks.size())) return "blocks";
   std::uint64_t end = std::uint64_t{row.position} + row.tokens.count;

@@ -10,9 +10,10 @@ namespace troupe {
 namespace {
 
 struct Sizes {
-  std::uint64_t x, qkv, attention, gate, up, normed, projected, logits, peaks, peak_pieces, activations, produced;
+  std::uint64_t x, qkv, attention, gate, up, normed, projected, logits, sums, peaks, peak_pieces, activations, produced;
   std::uint64_t sum() const {
-    return x + qkv + attention + gate + up + normed + projected + logits + peaks + peak_pieces + activations + produced;
+    return x + qkv + attention + gate + up + normed + projected + logits + sums + peaks + peak_pieces + activations +
+           produced;
   }
 };
 
@@ -31,6 +32,7 @@ Sizes sizes_of(const WorkspaceShape& shape, const HostLimits& limits) {
           floats(tokens, shape.normed),
           floats(tokens, shape.projected),
           floats(head_rows, shape.vocab),
+          floats(limits.rows_max, shape.hidden),
           round_up(head_rows * sizeof(LogitsPeak), kCacheLine),
           round_up(head_rows * logits_pieces_max(limits.threads) * sizeof(LogitsPeak), kCacheLine),
           activation_bytes(limits.tokens_max, static_cast<std::uint32_t>(shape.hidden)),
@@ -63,7 +65,8 @@ WorkspaceShape WorkspaceShape::of(const HyperParameters& p, bool separate_gate_u
 }
 
 std::uint64_t StepWorkspace::bytes(const WorkspaceShape& shape, const HostLimits& limits) {
-  return sizes_of(shape, limits).sum() +
+  std::uint64_t vectors = std::uint64_t{limits.rows_max} * shape.hidden * sizeof(float);  // of a step's result
+  return sizes_of(shape, limits).sum() + vectors +
          limits.threads * Sampler::workspace_bytes(static_cast<std::uint32_t>(shape.vocab_size));
 }
 
@@ -88,6 +91,7 @@ Result<StepWorkspace> StepWorkspace::make(const WorkspaceShape& shape, const Hos
   workspace.normed = reinterpret_cast<float*>(take(sizes.normed));
   workspace.projected = reinterpret_cast<float*>(take(sizes.projected));
   workspace.logits = reinterpret_cast<float*>(take(sizes.logits));
+  workspace.sums = reinterpret_cast<float*>(take(sizes.sums));
   workspace.peaks = reinterpret_cast<LogitsPeak*>(take(sizes.peaks));
   workspace.peak_pieces = reinterpret_cast<LogitsPeak*>(take(sizes.peak_pieces));
   workspace.activations = reinterpret_cast<ActivationBlock*>(take(sizes.activations));

@@ -44,6 +44,7 @@ class StepWorkspace {
   float* normed = nullptr;                 // [tokens_max][normed], for weights that are floats
   float* projected = nullptr;              // [tokens_max][projected], what a norm behind a layer reads
   float* logits = nullptr;                 // [head_rows][vocab]
+  float* sums = nullptr;                   // [rows_max][hidden], of means: from one step to the next
   LogitsPeak* peaks = nullptr;             // [head_rows]
   LogitsPeak* peak_pieces = nullptr;       // [logits_pieces_max(threads)][head_rows]
   ActivationBlock* activations = nullptr;  // of what a norm gives

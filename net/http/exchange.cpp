@@ -7,6 +7,7 @@
 #include "net/http/admin.hpp"
 #include "net/http/head_rules.hpp"
 #include "net/http/request_fields.hpp"
+#include "net/schema/embedding_request.hpp"
 #include "net/schema/error_object.hpp"
 #include "net/schema/json_writer.hpp"
 #include "net/schema/model_field.hpp"
@@ -155,6 +156,8 @@ void Exchange::on_body(std::string body) {
       return start_generation(ApiKind::kCompletion, body);
     case HttpRoute::kChatCompletions:
       return start_generation(ApiKind::kChat, body);
+    case HttpRoute::kEmbeddings:
+      return start_generation(ApiKind::kEmbedding, body);
     case HttpRoute::kTokenize:
       return start_tokenize(body);
     case HttpRoute::kDetokenize:
@@ -199,6 +202,7 @@ Answer Exchange::answer_get() const {
       return answer;
     case HttpRoute::kCompletions:
     case HttpRoute::kChatCompletions:
+    case HttpRoute::kEmbeddings:
     case HttpRoute::kTokenize:
     case HttpRoute::kDetokenize:
     case HttpRoute::kWebSocket:
@@ -242,10 +246,11 @@ void Exchange::start_generation(ApiKind kind, std::string_view body) {
   Result<std::optional<std::uint32_t>> timeout = timeout_of(head_);
   if (!timeout) return refuse(timeout.error());
   origin.timeout_ms = *timeout;
-  Result<ApiRequest> request = parse_request(kind, body, origin);
+  Result<ApiRequest> request =
+      kind == ApiKind::kEmbedding ? parse_embedding_request(body, origin) : parse_request(kind, body, origin);
   if (!request) return refuse(request.error());
   if (context_.metrics != nullptr) context_.metrics->request_choices.observe(request->sequences.size());
-  generation_ = std::make_unique<Generation>(std::move(request).value(), context_.service, wake_);
+  generation_ = std::make_unique<Generation>(std::move(request).value(), context_.service, context_.clock, wake_);
   generation_->submit();
 }
 

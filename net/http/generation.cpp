@@ -2,21 +2,26 @@
 
 #include <utility>
 
+#include "net/schema/embedding_request.hpp"
 #include "net/schema/error_object.hpp"
 #include "runtime/check.hpp"
 
 namespace troupe {
 
-Generation::Generation(ApiRequest request, InferenceService& service, std::function<void()> wake)
-    : request_(std::move(request)), service_(service), wake_(std::move(wake)) {}
+Generation::Generation(ApiRequest request, InferenceService& service, Clock clock, std::function<void()> wake)
+    : request_(std::move(request)), service_(service), clock_(std::move(clock)), wake_(std::move(wake)) {}
 
 Generation::~Generation() {
   for (Choice& choice : choices_) choice.stream->on_change({});
   cancel(CancelReason::kClientGone);
 }
 
-void Generation::submit() {
-  for (Request& sequence : request_.sequences) {
+void Generation::submit() { submit_next(); }
+
+void Generation::submit_next() {
+  while (choices_.size() < request_.sequences.size() && choices_.size() - finished_ < request_.at_once) {
+    Request& sequence = request_.sequences[choices_.size()];
+    if (finished_ > 0) sequence.arrived = clock_();  // its turn has come only now
     Choice& choice = choices_.emplace_back();
     choice.stream = service_.submit(std::move(sequence));
     // An answer that is not streamed is of interest when it ends: no wake-up for each token.
@@ -47,12 +52,12 @@ void Generation::look_at(Choice& choice) {
 
 Generation::State Generation::poll() {
   if (streaming_) return State::kStreaming;
-  for (Choice& choice : choices_) {
-    if (error_) return State::kRefused;
-    look_at(choice);
+  for (std::size_t i = 0; i < choices_.size() && !error_; ++i) {
+    look_at(choices_[i]);
+    if (!cancelled_) submit_next();  // looked at in their turn: they may have been refused at once
   }
   if (error_) return State::kRefused;
-  if (!request_.stream) return finished_ == choices_.size() ? State::kAnswered : State::kWaiting;
+  if (!request_.stream) return finished_ == request_.sequences.size() ? State::kAnswered : State::kWaiting;
   if (accepted_ < choices_.size()) return State::kWaiting;
   streaming_ = true;
   for (Choice& choice : choices_) choice.has_changed.store(true);
@@ -74,6 +79,7 @@ void Generation::append_answer(std::string& out) {
   std::vector<ResponseStream::Chunk> chunks;
   chunks.reserve(choices_.size());
   for (Choice& choice : choices_) chunks.push_back(choice.stream->read(choice.cursor));
+  if (request_.kind == ApiKind::kEmbedding) return append_embeddings(out, request_, chunks);
   format_->append_whole(out, chunks);
 }
 

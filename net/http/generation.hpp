@@ -11,19 +11,22 @@
 #include <vector>
 
 #include "net/schema/answer_format.hpp"
+#include "runtime/doors/clock.hpp"
 #include "runtime/doors/inference_service.hpp"
 
 namespace troupe {
 
 class Generation {
  public:
-  // `wake` is called after a change that poll() should see, until the generation is destroyed; it must not block.
-  Generation(ApiRequest request, InferenceService& service, std::function<void()> wake);
+  // `clock`: when a sequence arrives that has to wait for others of its request. `wake` is called after a change that
+  // poll() should see, until the generation is destroyed; it must not block.
+  Generation(ApiRequest request, InferenceService& service, Clock clock, std::function<void()> wake);
   ~Generation();  // cancels what still runs: kClientGone
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 
-  // Hands the sequences to the service, in order; stops at one that is refused at once.
+  // Hands the sequences to the service, in order, as many as may run at once; the others follow from poll(). Stops at
+  // one that is refused at once.
   void submit();
 
   enum class State : std::uint8_t {
@@ -55,6 +58,7 @@ class Generation {
     bool is_finished = false;
     ChoiceEnd end;
   };
+  void submit_next();
   void look_at(Choice& choice);
   bool append_choice_events(std::string& out, std::uint32_t index);
   void append_event(std::string& out, std::uint32_t index, const std::string& json) const;
@@ -62,6 +66,7 @@ class Generation {
 
   ApiRequest request_;
   InferenceService& service_;
+  const Clock clock_;
   std::function<void()> wake_;
   std::deque<Choice> choices_;  // of those submitted; their addresses are known to the streams
   std::size_t accepted_ = 0;

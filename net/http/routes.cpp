@@ -11,6 +11,7 @@ constexpr const char* kPost = "POST, OPTIONS";
 constexpr Route kRoutes[] = {
     {"/v1/completions", HttpRoute::kCompletions, kPost, false},
     {"/v1/chat/completions", HttpRoute::kChatCompletions, kPost, false},
+    {"/v1/embeddings", HttpRoute::kEmbeddings, kPost, false},
     {"/v1/models", HttpRoute::kModels, kGet, false},
     {"/tokenize", HttpRoute::kTokenize, kPost, false},
     {"/detokenize", HttpRoute::kDetokenize, kPost, false},

@@ -1,6 +1,5 @@
 #include "net/schema/api_request.hpp"
 
-#include <algorithm>
 #include <boost/json.hpp>
 #include <numeric>
 
@@ -72,15 +71,12 @@ Result<ApiRequest> parse_request(ApiKind kind, const boost::json::value& body, c
   std::vector<PromptInput> prompts;
   if (kind == ApiKind::kCompletion) {
     check_best_of(fields, shared.choices);
-    prompts = read_prompts(fields, *card);
+    prompts = read_prompts(fields, {"prompt", kPromptsMax}, *card);
   } else {
     prompts.emplace_back(read_chat_prompt(fields, error, *card));
   }
   check_copies(fields, prompts, shared.choices);
   if (error) return *error;
-
-  std::optional<std::uint32_t> timeout_ms = shared.timeout_ms;
-  if (origin.timeout_ms) timeout_ms = std::min(timeout_ms.value_or(kTimeoutMsMax), *origin.timeout_ms);
 
   ApiRequest request;
   request.kind = kind;
@@ -92,9 +88,7 @@ Result<ApiRequest> parse_request(ApiKind kind, const boost::json::value& body, c
   request.sequences.reserve(prompts.size() * shared.choices);
   for (PromptInput& prompt : prompts) {
     for (std::uint32_t choice = 0; choice < shared.choices; ++choice) {
-      Request& sequence = request.sequences.emplace_back();
-      sequence.external_id = origin.external_id;
-      sequence.model = card->name;
+      Request& sequence = request.sequences.emplace_back(serving_request(shared.serving, origin, *card));
       if (choice + 1 == shared.choices)
         sequence.prompt = std::move(prompt);
       else
@@ -103,14 +97,6 @@ Result<ApiRequest> parse_request(ApiKind kind, const boost::json::value& body, c
       sequence.stop = shared.stop;
       sequence.choice = choice;
       sequence.logprobs = logprobs;
-      sequence.cache = origin.cache;
-      sequence.tenant = origin.tenant;
-      sequence.cache_salt = shared.cache_salt;
-      sequence.user = shared.user;
-      sequence.priority = shared.priority;
-      sequence.route = origin.route;
-      sequence.arrived = origin.arrived;
-      if (timeout_ms) sequence.deadline = origin.arrived + std::chrono::milliseconds(*timeout_ms);
     }
   }
   return request;

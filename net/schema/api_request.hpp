@@ -26,7 +26,7 @@ inline constexpr std::size_t kNameBytesMax = 256;  // model, cache_salt, user, r
 // A prompt with more bytes than this a token of context is surely too long; known without tokenizing it.
 inline constexpr std::size_t kBytesPerTokenMax = 16;
 
-enum class ApiKind : std::uint8_t { kCompletion, kChat };
+enum class ApiKind : std::uint8_t { kCompletion, kChat, kEmbedding };
 
 struct ApiRequest {
   ApiKind kind = ApiKind::kCompletion;
@@ -36,6 +36,8 @@ struct ApiRequest {
   bool stream = false;
   bool include_usage = false;  // in a stream: a last chunk with the usage
   bool logprobs = false;
+  bool base64 = false;             // embeddings: not as lists of numbers
+  std::size_t at_once = SIZE_MAX;  // sequences that may run at the same time; the others follow
 };
 
 // What is known of a request besides its body.

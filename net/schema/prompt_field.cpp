@@ -26,9 +26,9 @@ bool fits(JsonFields& fields, std::string_view name, std::size_t bytes, const Mo
   return false;
 }
 
-PromptInput read_text_prompt(JsonFields& fields, const json::string& text, const ModelCard& card) {
-  if (text.empty()) fields.refuse("prompt", " must not be empty");
-  if (!fits(fields, "prompt", text.size(), card)) return std::string();
+PromptInput read_text_prompt(JsonFields& fields, const char* name, const json::string& text, const ModelCard& card) {
+  if (text.empty()) fields.refuse(name, " must not be empty");
+  if (!fits(fields, name, text.size(), card)) return std::string();
   return std::string(std::string_view(text));
 }
 
@@ -107,30 +107,31 @@ std::vector<TokenId> read_token_ids(JsonFields& fields, std::string_view name, c
   return tokens;
 }
 
-std::vector<PromptInput> read_prompts(JsonFields& fields, const ModelCard& card) {
-  const json::value* value = fields.find("prompt");
+std::vector<PromptInput> read_prompts(JsonFields& fields, const PromptField& field, const ModelCard& card) {
+  const char* name = field.name;
+  const json::value* value = fields.find(name);
   std::vector<PromptInput> prompts;
   if (value == nullptr) {
-    fields.refuse("prompt", " is required");
+    fields.refuse(name, " is required");
     return prompts;
   }
   auto read_ids = [&](const json::value& list) -> PromptInput {
-    if (list.get_array().empty()) fields.refuse("prompt", " must not be empty");
+    if (list.get_array().empty()) fields.refuse(name, " must not be empty");
     if (list.get_array().size() > card.context_length) {
-      refuse_length(fields, "prompt", std::to_string(list.get_array().size()) + " tokens", card);
+      refuse_length(fields, name, std::to_string(list.get_array().size()) + " tokens", card);
       return std::vector<TokenId>();
     }
-    return read_token_ids(fields, "prompt", list, card);
+    return read_token_ids(fields, name, list, card);
   };
 
   if (const json::string* text = value->if_string()) {
-    prompts.push_back(read_text_prompt(fields, *text, card));
+    prompts.push_back(read_text_prompt(fields, name, *text, card));
     return prompts;
   }
   const json::array* list = value->if_array();
   if (list == nullptr || list->empty()) {
-    fields.refuse("prompt", " must be a string, a list of strings, a list of token ids or a list of such lists, not " +
-                                brief(*value));
+    fields.refuse(name, " must be a string, a list of strings, a list of token ids or a list of such lists, not " +
+                            brief(*value));
     return prompts;
   }
   const json::value& first = list->front();
@@ -138,17 +139,18 @@ std::vector<PromptInput> read_prompts(JsonFields& fields, const ModelCard& card)
     prompts.push_back(read_ids(*value));
     return prompts;
   }
-  if (list->size() > kPromptsMax) {
-    fields.refuse("prompt", " is a list of " + std::to_string(list->size()) + " prompts; at most " +
-                                std::to_string(kPromptsMax) + " are allowed");
+  if (list->size() > field.count_max) {
+    fields.refuse(name, " is a list of " + std::to_string(list->size()) + "; at most " +
+                            std::to_string(field.count_max) + " are allowed");
     return prompts;
   }
   for (const json::value& element : *list) {
     if (element.kind() != first.kind()) {
-      fields.refuse("prompt", " must not mix strings and lists of token ids; it has " + brief(element));
+      fields.refuse(name, " must not mix strings and lists of token ids; it has " + brief(element));
     }
     if (fields.has_error()) return {};
-    prompts.push_back(element.is_string() ? read_text_prompt(fields, element.get_string(), card) : read_ids(element));
+    prompts.push_back(element.is_string() ? read_text_prompt(fields, name, element.get_string(), card)
+                                          : read_ids(element));
   }
   return prompts;
 }

@@ -1,5 +1,5 @@
 #pragma once
-// The prompts of a request: the four spellings of `prompt`, and the messages of a chat.
+// The prompts of a request: the four spellings of `prompt`, or of `input`, and the messages of a chat.
 #include <optional>
 #include <vector>
 
@@ -8,8 +8,12 @@
 
 namespace troupe {
 
+struct PromptField {
+  const char* name;
+  std::size_t count_max;
+};
 // A string, a list of strings, a list of token ids or a list of such lists; none of them empty.
-std::vector<PromptInput> read_prompts(JsonFields& fields, const ModelCard& card);
+std::vector<PromptInput> read_prompts(JsonFields& fields, const PromptField& field, const ModelCard& card);
 
 // `messages` and `add_generation_prompt`.
 ChatPrompt read_chat_prompt(JsonFields& fields, std::optional<Error>& error, const ModelCard& card);

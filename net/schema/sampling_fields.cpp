@@ -13,7 +13,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
-constexpr std::int64_t kInt32Min = std::numeric_limits<std::int32_t>::min();
 
 std::string below(std::uint32_t count) { return "between 0 and " + std::to_string(count == 0 ? 0 : count - 1); }
 
@@ -151,12 +150,7 @@ SharedFields read_shared_fields(JsonFields& fields, std::optional<Error>& error,
   shared.choices = static_cast<std::uint32_t>(fields.integer("n", 1, kChoicesMax, 1));
   shared.stream = fields.boolean("stream", false);
   shared.include_usage = read_stream_options(fields, error, shared.stream);
-  shared.cache_salt = fields.text("cache_salt", kNameBytesMax);
-  shared.priority = static_cast<std::int32_t>(fields.integer("priority", kInt32Min, kInt32Max, 0));
-  shared.user = fields.text("user", kNameBytesMax);
-  if (auto timeout = fields.integer("timeout_ms", 1, kTimeoutMsMax, 0); timeout > 0) {
-    shared.timeout_ms = static_cast<std::uint32_t>(timeout);
-  }
+  shared.serving = read_serving_fields(fields);
   return shared;
 }
 

@@ -2,6 +2,7 @@
 // The fields that /v1/completions and /v1/chat/completions have in common.
 #include "net/schema/api_request.hpp"
 #include "net/schema/json_fields.hpp"
+#include "net/schema/serving_fields.hpp"
 
 namespace troupe {
 
@@ -11,10 +12,7 @@ struct SharedFields {
   std::uint32_t choices = 1;
   bool stream = false;
   bool include_usage = false;
-  std::string cache_salt;
-  std::string user;
-  std::int32_t priority = 0;
-  std::optional<std::uint32_t> timeout_ms;
+  ServingFields serving;
 };
 
 // What is wrong is left in the reader's error. `card` bounds ids and lengths.

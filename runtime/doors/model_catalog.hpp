@@ -17,6 +17,7 @@ struct ModelCard {
   std::int64_t created_s = 0;        // Unix time of the file
   std::uint32_t context_length = 0;
   std::uint32_t vocab_size = 0;
+  std::uint32_t embedding_size = 0;  // values of an embedding; 0: the model makes none
   std::string architecture;   // "llama"
   std::string quantization;   // "Q4_1"
   std::string numerics_class; // system_fingerprint

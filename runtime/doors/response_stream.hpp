@@ -39,6 +39,7 @@ class ResponseStream {
     StreamPhase phase = StreamPhase::kPending;
     std::string text;
     std::vector<StreamToken> tokens;
+    std::vector<float> embedding;  // of a request that embeds, whole; once it is there, of every read
     // Set once the phase says so:
     FinishReason finish = FinishReason::kStop;  // kFinished
     Error error;                                // kFailed, kCancelled
@@ -56,10 +57,11 @@ class ResponseStream {
 
   RequestId id() const { return id_; }
 
-  // Writer's side: one writer, in this order: accept, append*, then exactly one of finish, fail, cancelled. Calls
+  // Writer's side: one writer, in this order: accept, append* or embed, then exactly one of finish, fail, cancelled. Calls
   // after the end change nothing (a late event of a dead request is ignored, contract 1).
   void accept(std::uint32_t prompt_tokens, std::uint32_t cached_tokens, std::string system_fingerprint, bool cached);
   void append(std::span<const StreamToken> tokens, std::string_view text);  // sets text_begin itself
+  void embed(std::vector<float> vector);
   void finish(FinishReason reason, const Usage& usage, const StageTimes& stages);
   void fail(Error error);
   void cancelled(CancelReason reason);
@@ -76,8 +78,8 @@ class ResponseStream {
   // Set by each actor that works on the answer; what was asked before is asked again at once.
   void set_canceller(std::function<void(CancelReason)> canceller);
 
-  // What the whole answer may take, so many bytes a token; held until the stream's last reader is gone, from the end on
-  // only for the tokens there are. Set once by the service.
+  // What the whole answer may take, so many bytes a token (an embedding counts as one); held until the stream's last
+  // reader is gone, from the end on only for the tokens there are. Set once by the service.
   void keep(MemoryLease lease, std::uint64_t token_bytes);
   void limit_tokens(std::uint64_t tokens_max);  // there will not be more: what was taken for them goes back
 
@@ -90,6 +92,7 @@ class ResponseStream {
   StreamPhase phase_ = StreamPhase::kPending;
   std::string text_;
   std::vector<StreamToken> tokens_;
+  std::vector<float> embedding_;
   FinishReason finish_ = FinishReason::kStop;
   Error error_;
   Usage usage_;

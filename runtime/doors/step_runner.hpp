@@ -18,6 +18,7 @@ struct RunnerInfo {
   std::uint32_t context_length = 0;  // positions of one sequence
   std::uint32_t vocab_size = 0;
   std::uint32_t steps_in_flight = 1;  // plans submit() takes before the first one is done: 1 or 2
+  std::uint32_t embedding_size = 0;   // values of an embedding; 0: this runner makes none
 };
 
 class StepRunner {

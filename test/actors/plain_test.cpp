@@ -1,5 +1,6 @@
 // The parts of the actors that are plain code.
 #include <catch2/catch.hpp>
+#include <limits>
 
 #include "actors/answer_text.hpp"
 #include "actors/deadline_table.hpp"
@@ -19,7 +20,7 @@ namespace {
 SteadyTime at(std::chrono::seconds s) { return SteadyTime(s); }
 
 constexpr TokenId kEnds[] = {256};
-const ModelBounds kModel{32, 260, kEnds};
+const ModelBounds kModel{32, 260, kEnds, 4};
 
 Request request_of(std::uint32_t max_tokens) {
   Request request;
@@ -101,6 +102,24 @@ TEST_CASE("sequence request refuses what the model's bounds exclude and names th
   CHECK(code(stopped, {1}) == "stop_token_ids");
 }
 
+TEST_CASE("sequence request of an embedding may fill the context, and names its input where it does not fit") {
+  Request request = request_of(16);
+  request.pooling = Pooling::kMean;
+  request.choice = 3;
+  auto sequence = sequence_request(request, std::vector<TokenId>(32, 1), kModel);
+  REQUIRE(sequence.ok());
+  CHECK(sequence->pooling == Pooling::kMean);
+  CHECK(sequence->max_tokens == 1);
+  auto refused = sequence_request(request, std::vector<TokenId>(33, 1), kModel);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.error().code == ErrorCode::kContextLengthExceeded);
+  CHECK(refused.error().message == "input[3] has 33 tokens; this model's context is 32 tokens");
+  CHECK(refused.error().param == "input");
+  CHECK(sequence_request(request, {}, kModel).error().param == "input");
+  CHECK(sequence_request(request, {260}, kModel).error().param == "input");
+  CHECK(sequence_request(request, {1}, {32, 260, kEnds, 0}).error().code == ErrorCode::kUnsupported);
+}
+
 TEST_CASE("sequence request says how long is too long in numbers") {
   auto sequence = sequence_request(request_of(30), {1, 2, 3}, kModel);
   REQUIRE_FALSE(sequence.ok());
@@ -146,7 +165,7 @@ TEST_CASE("step check finds every way a result may not fit its plan") {
   plan.rows[1].sequence = 2;
   StepResult good;
   good.step = 5;
-  good.rows = {{1, RowOutcome::kSampled, 9, 0.0F, {0, 1}, 0}, {2, RowOutcome::kNoToken, -1, 0.0F, {}, 0}};
+  good.rows = {{1, RowOutcome::kSampled, 9, 0.0F, {0, 1}, 0, {}}, {2, RowOutcome::kNoToken, -1, 0.0F, {}, 0, {}}};
   good.top = {{3, -1.0F}};
   CHECK(check_result(plan, good, info).ok());
   auto broken = [&](auto change) {
@@ -154,7 +173,7 @@ TEST_CASE("step check finds every way a result may not fit its plan") {
     change(result);
     return !check_result(plan, result, info).ok();
   };
-  CHECK(broken([](StepResult& r) { r.version = 2; }));
+  CHECK(broken([](StepResult& r) { r.version = 1; }));
   CHECK(broken([](StepResult& r) { r.step = 6; }));
   CHECK(broken([](StepResult& r) { r.rows.pop_back(); }));
   CHECK(broken([](StepResult& r) { r.rows.push_back(r.rows[0]); }));
@@ -169,6 +188,36 @@ TEST_CASE("step check finds every way a result may not fit its plan") {
   CHECK(broken([](StepResult& r) { r.rows[0].top = {0xFFFFFFFFU, 2}; }));
   CHECK(broken([](StepResult& r) { r.top[0].token = 10; }));
   CHECK_FALSE(broken([](StepResult& r) { r.rows[0].outcome = RowOutcome::kNotFinite; }));
+}
+
+TEST_CASE("step check asks for the vectors a plan asks for, of the right size and of numbers") {
+  RunnerInfo info;
+  info.vocab_size = 10;
+  info.embedding_size = 2;
+  StepPlan plan;
+  plan.step = 5;
+  plan.rows.resize(2);
+  for (StepRow& row : plan.rows) row.sequence = 1, row.kind = RowKind::kEmbed, row.pooling = Pooling::kLast;
+  plan.rows[1].sequence = 2;
+  plan.rows[1].is_end = 1;
+  StepResult good;
+  good.step = 5;
+  good.rows = {{1, RowOutcome::kNoToken, -1, 0.0F, {}, 0, {}}, {2, RowOutcome::kPooled, -1, 0.0F, {}, 0, {1, 2}}};
+  good.values = {9.0F, 0.6F, 0.8F};
+  CHECK(check_result(plan, good, info).ok());
+  auto broken = [&](auto change) {
+    StepResult result = good;
+    change(result);
+    return !check_result(plan, result, info).ok();
+  };
+  CHECK(broken([](StepResult& r) { r.rows[1].outcome = RowOutcome::kNoToken; }));
+  CHECK(broken([](StepResult& r) { r.rows[1].outcome = RowOutcome::kSampled, r.rows[1].token = 1; }));
+  CHECK(broken([](StepResult& r) { r.rows[0].outcome = RowOutcome::kPooled, r.rows[0].vector = {0, 2}; }));
+  CHECK(broken([](StepResult& r) { r.rows[1].vector = {1, 1}; }));
+  CHECK(broken([](StepResult& r) { r.rows[1].vector = {2, 2}; }));
+  CHECK(broken([](StepResult& r) { r.rows[1].vector = {0xFFFFFFFFU, 2}; }));
+  CHECK(broken([](StepResult& r) { r.values[2] = std::numeric_limits<float>::infinity(); }));
+  CHECK_FALSE(broken([](StepResult& r) { r.rows[1].outcome = RowOutcome::kNotFinite; }));
 }
 
 TEST_CASE("request times add up to the whole") {

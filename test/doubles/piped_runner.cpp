@@ -41,7 +41,8 @@ std::vector<std::string> arguments_of(const PipedOptions& options) {
   for (std::uint64_t number :
        {std::uint64_t{info.blocks_total}, std::uint64_t{info.rows_max}, std::uint64_t{info.tokens_max},
         std::uint64_t{info.context_length}, std::uint64_t{info.vocab_size}, std::uint64_t{info.steps_in_flight},
-        std::uint64_t{options.rule.end_every}, options.fault_step, static_cast<std::uint64_t>(options.fault)}) {
+        std::uint64_t{options.rule.end_every}, options.fault_step, static_cast<std::uint64_t>(options.fault),
+        std::uint64_t{info.embedding_size}}) {
     words.push_back(std::to_string(number));
   }
   return words;
@@ -59,6 +60,7 @@ PipedOptions options_of(int argc, char** argv) {
   options.rule.end_every = static_cast<std::uint32_t>(number(7));
   options.fault_step = number(8);
   options.fault = static_cast<ScriptedFault>(number(9));
+  options.info.embedding_size = static_cast<std::uint32_t>(number(10));
   return options;
 }
 

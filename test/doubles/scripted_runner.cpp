@@ -17,6 +17,13 @@ constexpr std::uint32_t kLetters = 26;
 
 std::uint64_t fnv1a(std::uint64_t hash, std::uint64_t value) { return (hash ^ value) * 0x100000001B3U; }
 
+std::array<float, kScriptedEmbedding> state_at(std::span<const TokenId> history) {
+  std::uint64_t hash = 0xCBF29CE484222325U;
+  for (TokenId token : history) hash = fnv1a(hash, static_cast<std::uint32_t>(token));
+  return {static_cast<float>(history.back()), static_cast<float>(history.size() - 1),
+          static_cast<float>((hash >> 8U) % 1000), 1.0F};
+}
+
 Error broken(std::string why) { return {ErrorCode::kInternal, "scripted runner: " + std::move(why), "", 0}; }
 
 }  // namespace
@@ -44,6 +51,21 @@ std::vector<TokenId> scripted_answer(const ScriptedRule& rule, std::vector<Token
     prompt.push_back(token);
   }
   return answer;
+}
+
+std::vector<float> scripted_embedding(const std::vector<TokenId>& input, Pooling pooling) {
+  std::vector<float> sum(kScriptedEmbedding, 0.0F);
+  for (std::size_t size = 1; size <= input.size(); ++size) {
+    auto state = state_at(std::span(input).first(size));
+    if (pooling == Pooling::kLast) {
+      sum.assign(state.begin(), state.end());
+      continue;
+    }
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += state[i];
+  }
+  if (pooling == Pooling::kMean)
+    for (float& value : sum) value /= static_cast<float>(input.size());
+  return sum;
 }
 
 void ScriptedControl::fault_at(std::uint64_t step, ScriptedFault fault) {
@@ -128,7 +150,9 @@ struct ScriptedRunner::Lane {
 };
 
 ScriptedRunner::ScriptedRunner(ScriptedOptions options)
-    : options_(std::move(options)), kv_(std::size_t{options_.info.blocks_total} * kBlockSize, -1) {
+    : options_(std::move(options)),
+      kv_(std::size_t{options_.info.blocks_total} * kBlockSize, -1),
+      sums_(options_.info.rows_max) {
   ++options_.control->runners_;
   if (options_.own_thread) lane_ = std::make_unique<Lane>(*this);
 }
@@ -187,12 +211,11 @@ Result<RowResult> ScriptedRunner::compute_row(const StepPlan& plan, const StepRo
   }
   RowResult out;
   out.sequence = row.sequence;
-  if (row.sampling == kNoIndex) return out;
-
-  history_.clear();
-  for (std::uint32_t position = 0; position < end; ++position) {
-    if (slot(position) < 0) return broken("a position was never written");
-    history_.push_back(slot(position));
+  if (row.kind == RowKind::kGenerate && !row.samples()) return out;
+  if (Status read = read_history(plan, row); !read) return read.error();
+  if (row.kind == RowKind::kEmbed) {
+    if (Status pooled = pool(row, out, result); !pooled) return pooled.error();
+    return out;
   }
   const RowSampling& sampling = plan.sampling.at(row.sampling);
   out.outcome = RowOutcome::kSampled;
@@ -208,6 +231,37 @@ Result<RowResult> ScriptedRunner::compute_row(const StepPlan& plan, const StepRo
     }
   }
   return out;
+}
+
+// The ids of all positions up to the row's last one, from the blocks.
+Status ScriptedRunner::read_history(const StepPlan& plan, const StepRow& row) {
+  history_.clear();
+  for (std::uint32_t position = 0; position < row.position + row.tokens.count; ++position) {
+    std::uint32_t block = plan.blocks.at(row.blocks.begin + position / kBlockSize);
+    history_.push_back(kv_.at(std::size_t{block} * kBlockSize + position % kBlockSize));
+    if (history_.back() < 0) return broken("a position was never written");
+  }
+  return {};
+}
+
+Status ScriptedRunner::pool(const StepRow& row, RowResult& out, StepResult& result) {
+  Sum last;
+  Sum& sum = row.pooling == Pooling::kMean ? sums_.at(row.sum) : last;
+  if (row.position == 0) sum = {row.sequence, 0, {}};
+  if (&sum != &last && (sum.sequence != row.sequence || sum.positions != row.position)) {
+    return broken("a running sum that was not begun");
+  }
+  for (std::uint32_t position = row.position; position < row.position + row.tokens.count; ++position) {
+    auto state = state_at(std::span(history_).first(position + 1));
+    for (std::size_t i = 0; i < state.size(); ++i) sum.values[i] = (&sum == &last ? 0.0F : sum.values[i]) + state[i];
+  }
+  sum.positions = row.position + row.tokens.count;
+  if (row.is_end == 0) return {};
+  out.outcome = RowOutcome::kPooled;
+  out.vector = {static_cast<std::uint32_t>(result.values.size()), kScriptedEmbedding};
+  float count = &sum == &last ? 1.0F : static_cast<float>(sum.positions);
+  for (float value : sum.values) result.values.push_back(value / count);
+  return {};
 }
 
 StepRunnerFactory scripted_runners(ScriptedOptions options) {

@@ -1,6 +1,7 @@
 #pragma once
 // A step runner without a model. Its KV blocks hold the token ids themselves, and the next token is a pure function
 // of the ids it finds there: a wrong block table, a lost or doubled position gives wrong tokens, as with a model.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -32,6 +33,11 @@ inline SamplingParams greedy_sampling() {
 // What `prompt` is answered with, worked out without a runner. The end token, if any, is not in it.
 std::vector<TokenId> scripted_answer(const ScriptedRule& rule, std::vector<TokenId> prompt, std::uint32_t max_tokens,
                                      const SamplingParams& sampling = greedy_sampling(), std::uint32_t choice = 0);
+
+// The embedding of `input`: of a position's state (its token, its place, a hash of all ids up to it, 1) the mean or the
+// last one, not scaled. Worked out without a runner.
+inline constexpr std::uint32_t kScriptedEmbedding = 4;
+std::vector<float> scripted_embedding(const std::vector<TokenId>& input, Pooling pooling);
 
 enum class ScriptedFault : std::uint8_t {
   kNone,
@@ -80,7 +86,7 @@ class ScriptedControl {
 };
 
 struct ScriptedOptions {
-  RunnerInfo info{"scripted", "scripted-1", 256, 32, 512, 1024, 260, 1};
+  RunnerInfo info{"scripted", "scripted-1", 256, 32, 512, 1024, 260, 1, kScriptedEmbedding};
   ScriptedRule rule;
   bool own_thread = false;                 // computes out of band, as a device does
   std::chrono::microseconds step_time{0};  // slept per step
@@ -99,11 +105,19 @@ class ScriptedRunner final : public StepRunner {
  private:
   struct Lane;
   Result<RowResult> compute_row(const StepPlan& plan, const StepRow& row, StepResult& result);
+  Status read_history(const StepPlan& plan, const StepRow& row);
+  Status pool(const StepRow& row, RowResult& out, StepResult& result);
 
   const ScriptedOptions options_;
   std::vector<TokenId> kv_;  // [blocks_total][kBlockSize]; -1: never written
   std::vector<std::pair<RequestId, TokenId>> sampled_, sampled_before_;  // by the step, by the one before
   std::vector<TokenId> history_;
+  struct Sum {
+    RequestId sequence = 0;
+    std::uint32_t positions = 0;
+    std::array<float, kScriptedEmbedding> values{};
+  };
+  std::vector<Sum> sums_;
   std::unique_ptr<Lane> lane_;
 };
 

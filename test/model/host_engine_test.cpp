@@ -277,7 +277,7 @@ TEST_CASE("host engine refuses a plan that does not fit it") {
        [](StepPlan& p) {
          p.sampling[0].bias = {0, 1};
        }},
-      {"cannot do", [](StepPlan& p) { p.rows[0].kind = RowKind::kEmbed; }},
+      {"cannot do", [](StepPlan& p) { p.rows[0].kind = RowKind::kScore; }},
       {"more rows", [](StepPlan& p) { p.rows.resize(9, p.rows[0]); }},
       {"more tokens",
        [](StepPlan& p) {

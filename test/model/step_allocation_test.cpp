@@ -73,6 +73,9 @@ TEST_CASE("contract 7: a step allocates nothing") {
       add_row(*plan, 2, 300 + step, {1}, 10, &greedy);
       add_row(*plan, 3, step, {2}, 40, &everything);
       add_row(*plan, 4, 17, {3, 4, 5}, 50, &sampled);
+      std::vector<TokenId> input(40, 6);  // a mean in chunks, its end in the last one; and a last position each time
+      add_input(*plan, 5, input, step == 0 ? 0 : 3 + step, step == 0 ? 4 : step == 5 ? 32 : 1, 60, Pooling::kMean, 3);
+      add_input(*plan, 6, input, 39, 1, 70, Pooling::kLast, 0);
       plan->bias = {{3, 1.0F}};
       plan->banned = {4};
       plan->history = {{1, 2, 1}, {2, 0, 1}};

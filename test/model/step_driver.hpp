@@ -1,5 +1,6 @@
 #pragma once
 // The least of a batcher: one sequence at a time through a runner, for tests that are not about batching.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <memory>
 #include <numeric>
@@ -41,6 +42,39 @@ inline void add_row(StepPlan& plan, RequestId sequence, std::uint32_t position, 
     plan.sampling.push_back(*how);
   }
   plan.rows.push_back(row);
+}
+
+// Adds a row of an input to embed: `count` positions from `position` on, with its end when they reach it.
+inline void add_input(StepPlan& plan, RequestId sequence, const std::vector<TokenId>& input, std::uint32_t position,
+                      std::uint32_t count, std::uint32_t first_block, Pooling pooling, std::uint32_t sum) {
+  auto begin = input.begin() + position;
+  add_row(plan, sequence, position, {begin, begin + count}, first_block, nullptr);
+  StepRow& row = plan.rows.back();
+  row.kind = RowKind::kEmbed;
+  row.pooling = pooling;
+  row.sum = pooling == Pooling::kMean ? sum : kNoIndex;
+  row.is_end = position + count == input.size() ? 1 : 0;
+}
+
+inline std::vector<float> vector_of(const StepResult& result, std::size_t row) {
+  REQUIRE(result.rows[row].outcome == RowOutcome::kPooled);
+  auto begin = result.values.begin() + result.rows[row].vector.begin;
+  return {begin, begin + result.rows[row].vector.count};
+}
+
+// The embedding of an input that is alone, `chunk` positions a step.
+inline std::vector<float> embed_alone(StepRunner& runner, const std::vector<TokenId>& input, Pooling pooling,
+                                      std::uint32_t chunk) {
+  auto size = static_cast<std::uint32_t>(input.size());
+  for (std::uint32_t position = 0;; position += chunk) {
+    auto plan = std::make_shared<StepPlan>();
+    plan->step = position + 1;
+    std::uint32_t count = std::min(chunk, size - position);
+    add_input(*plan, 1, input, position, count, 0, pooling, 0);
+    StepResult result = run_plan(runner, plan);
+    if (position + count == size) return vector_of(result, 0);
+    REQUIRE(result.rows[0].outcome == RowOutcome::kNoToken);
+  }
 }
 
 // Greedy tokens after a prompt that is computed in one chunk.

@@ -78,7 +78,7 @@ TEST_CASE("exchange: keys are asked for everywhere but on the open paths, before
     CAPTURE(closed);
     CHECK(bench.answer_to("GET", closed).status == 401);
   }
-  for (const char* closed : {"/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize"}) {
+  for (const char* closed : {"/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/tokenize", "/detokenize"}) {
     CAPTURE(closed);
     auto exchange = bench.exchange("POST", closed, {{"Content-Length", "5"}});
     REQUIRE(exchange->on_head() == Exchange::Next::kAnswer);  // the body is not read

@@ -105,6 +105,7 @@ ModelCatalog tiny_catalog() {
   card.created_s = 1700000000;
   card.context_length = 64;
   card.vocab_size = 256;
+  card.embedding_size = 3;
   card.architecture = "llama";
   card.quantization = "Q4_1";
   card.numerics_class = "class-1";

@@ -46,7 +46,8 @@ class ScriptedService : public InferenceService {
   Readiness readiness_{Readiness::State::kReady, "", ""};
 };
 
-// Model "tiny", also called "small": 64 tokens of context, a vocabulary of 256 bytes.
+// Model "tiny", also called "small": 64 tokens of context, a vocabulary of 256 bytes, embeddings
+// of 3 values.
 ModelCatalog tiny_catalog();
 
 void append_token(ResponseStream& stream, TokenId id, std::string_view text, std::vector<TopToken> top = {});

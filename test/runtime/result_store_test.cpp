@@ -132,6 +132,8 @@ TEST_CASE("result key changes with everything that decides the answer") {
       },
       [](Request& r) { r.sampling.seed = 2; },
       [](Request& r) { r.stop.max_tokens = 17; },
+      [](Request& r) { r.pooling = Pooling::kMean; },
+      [](Request& r) { r.pooling = Pooling::kLast; },
       [](Request& r) { r.stop.min_tokens = 1; },
       [](Request& r) { r.stop.ignore_eos = true; },
       [](Request& r) { r.stop.stop = {"ab"}; },

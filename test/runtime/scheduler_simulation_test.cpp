@@ -69,7 +69,7 @@ class Simulation {
     bool is_scheduled = false;
     bool is_ended = false;
     bool is_poison = false;      // the executor dies of its third output token
-    bool is_not_finite = false;  // its second output token comes out as NaN
+    bool is_not_finite = false;  // its second output token, or its vector, comes out as NaN
   };
 
   // ---- dice
@@ -119,6 +119,10 @@ class Simulation {
     request.tenant.assign(upto(3), 't');
     if (one_in(2)) request.due = now_ + std::chrono::microseconds(upto(20000));
     request.arrived = now_ - std::chrono::microseconds(upto(2000));
+    if (one_in(4)) {
+      request.pooling = one_in(2) ? Pooling::kMean : Pooling::kLast;
+      request.max_tokens = 1;
+    }
     if (one_in(5)) request.deadline = now_ + std::chrono::microseconds(upto(60000));
     return request;
   }
@@ -127,10 +131,11 @@ class Simulation {
   void enqueue_one() {
     Known known;
     known.request = draw_request();
-    known.answer = answer_of(known.request, positions_max_);
-    known.is_poison = poisons_left_ > 0 && one_in(8);
+    bool embeds = known.request.pooling != Pooling::kNone;
+    if (!embeds) known.answer = answer_of(known.request, positions_max_);
+    known.is_poison = !embeds && poisons_left_ > 0 && one_in(8);
     known.is_not_finite = !known.is_poison && one_in(20);
-    if (one_in(6)) {  // it comes from another node, with what that one emitted
+    if (!embeds && one_in(6)) {  // it comes from another node, with what that one emitted
       std::size_t emitted = upto(static_cast<std::uint32_t>(known.answer.tokens.size() + 1));
       known.request.emitted.assign(known.answer.tokens.begin(),
                                    known.answer.tokens.begin() + static_cast<long>(emitted));
@@ -138,7 +143,7 @@ class Simulation {
     }
     auto before = scheduler_->counts();
     std::size_t size = known.request.prompt.size() + known.request.emitted.size();
-    bool is_too_long = known.request.prompt.size() + 1 > positions_max_;
+    bool is_too_long = known.request.prompt.size() + (embeds ? 0 : 1) > positions_max_;
     bool is_full = before.waiting >= limits_.queue_max ||
                    (before.waiting > 0 && before.waiting_tokens + size > limits_.queue_tokens_max);
     Status status = scheduler_->enqueue(known.request, now_);
@@ -182,8 +187,9 @@ class Simulation {
     StepResult result = model_.run(*plan);
     for (std::size_t i = 0; i < plan->rows.size(); ++i) {
       const StepRow& row = plan->rows[i];
-      if (row.sampling == kNoIndex) continue;
       const Known& known = known_.at(row.sequence);
+      if (known.is_not_finite && row.is_end == 1) result.rows[i].outcome = RowOutcome::kNotFinite;
+      if (row.sampling == kNoIndex) continue;
       std::uint32_t position = plan->sampling[row.sampling].position;
       if (known.is_poison && !known.is_ended && position == 2) return kill_executor();
       if (known.is_not_finite && position == 1) result.rows[i].outcome = RowOutcome::kNotFinite;
@@ -242,6 +248,8 @@ class Simulation {
           known.is_scheduled = true;
           check(event.cached_tokens < known.request.prompt.size() || !known.request.emitted.empty(),
                 "the whole prompt came from the cache");
+          check(event.cached_tokens == 0 || known.request.pooling != Pooling::kMean,
+                "a mean over what was not computed");
           break;
         case SequenceEvent::Kind::kToken:
           check(known.is_scheduled, "a token before it was scheduled");
@@ -251,7 +259,10 @@ class Simulation {
           break;
         case SequenceEvent::Kind::kFinished:
           check(known.tokens == known.answer.tokens.size(), "contract 1: tokens are missing");
-          check(event.finish == known.answer.finish, "a wrong reason to finish");
+          if (known.request.pooling != Pooling::kNone)
+            check(event.embedding == embedding_of(known.request), "contract 2: a wrong embedding");
+          else
+            check(event.finish == known.answer.finish && event.embedding.empty(), "a wrong reason to finish");
           known.is_ended = true;
           break;
         case SequenceEvent::Kind::kFailed:

@@ -294,7 +294,7 @@ TEST_CASE("scheduler reports logprobs and alternatives with the token") {
   auto plan = bench.plan();
   StepResult result;
   result.step = plan->step;
-  result.rows = {{1, RowOutcome::kSampled, 4, -0.25F, {1, 2}, 0}};
+  result.rows = {{1, RowOutcome::kSampled, 4, -0.25F, {1, 2}, 0, {}}};
   result.top = {{9, 0.0F}, {4, -0.25F}, {5, -2.0F}};
   bench.scheduler.apply(result, bench.now, bench.events);
   REQUIRE(bench.events.back().logprob == -0.25F);

@@ -96,6 +96,18 @@ inline Answer answer_of(const SequenceRequest& request, std::uint32_t positions_
   return answer;
 }
 
+// What a position adds to an embedding, and the embedding of a request: one value. Sums of whole numbers are exact.
+inline float state_of(std::uint64_t kv) { return static_cast<float>(kv % 1000); }
+inline std::vector<float> embedding_of(const SequenceRequest& request) {
+  std::uint64_t kv = hash_of_key(request.cache_key);
+  float sum = 0;
+  for (TokenId id : request.prompt) {
+    kv = mix(kv, static_cast<std::uint64_t>(id));
+    sum = request.pooling == Pooling::kMean ? sum + state_of(kv) : state_of(kv);
+  }
+  return {sum};
+}
+
 class ScriptedModel {
  public:
   explicit ScriptedModel(std::uint32_t blocks) : kv_(std::size_t{blocks} * kBlockSize, kGarbage) {}
@@ -106,6 +118,7 @@ class ScriptedModel {
   void restart() {
     kv_.assign(kv_.size(), kGarbage);
     sampled_.clear();
+    sums_.clear();
   }
 
   StepResult run(const StepPlan& plan) {
@@ -125,9 +138,15 @@ class ScriptedModel {
         }
         check(token >= 0, "a token that is none");
         slot(plan, row, row.position + i) = kv = mix(kv, static_cast<std::uint64_t>(token));
+        if (row.pooling == Pooling::kMean) add(row, row.position + i, kv);
       }
       RowResult& out = result.rows.emplace_back();
       out.sequence = row.sequence;
+      if (row.is_end == 1) {
+        out.outcome = RowOutcome::kPooled;
+        out.vector = {static_cast<std::uint32_t>(result.values.size()), 1};
+        result.values.push_back(row.pooling == Pooling::kMean ? sums_.at(row.sum).value : state_of(kv));
+      }
       if (row.sampling == kNoIndex) continue;
       out.outcome = RowOutcome::kSampled;
       out.token = sampled[row.sequence] = drawing_of(plan, row, token).token(kv);
@@ -139,6 +158,20 @@ class ScriptedModel {
 
  private:
   static constexpr std::uint64_t kGarbage = 0xdeadbeefdeadbeefU;
+
+  // A sum belongs to one sequence, which adds its positions one by one from the first.
+  struct Sum {
+    RequestId sequence = 0;
+    std::uint32_t positions = 0;
+    float value = 0;
+  };
+  void add(const StepRow& row, std::uint32_t position, std::uint64_t kv) {
+    Sum& sum = sums_[row.sum];
+    if (position == 0) sum = {row.sequence, 0, 0};
+    check(sum.sequence == row.sequence && sum.positions == position, "a running sum of somebody else, or with a gap");
+    sum.value += state_of(kv);
+    ++sum.positions;
+  }
 
   std::uint64_t& slot(const StepPlan& plan, const StepRow& row, std::uint32_t position) {
     check(position / kBlockSize < row.blocks.count, "a position outside of the row's blocks");
@@ -174,6 +207,7 @@ class ScriptedModel {
   std::unordered_map<RequestId, std::uint64_t> keys_;
   std::unordered_map<RequestId, TokenId> sampled_;  // by the last step
   std::uint64_t sampled_step_ = 0;
+  std::map<std::uint32_t, Sum> sums_;
 };
 
 }  // namespace troupe::test

@@ -28,7 +28,15 @@ StepPlan example_plan() {
   decode.tokens = {3, 1};
   decode.from_previous = 1;
   decode.blocks = {2, 1};
-  plan.rows = {prompt, decode};
+  StepRow input;  // a part of an input to embed, with its end
+  input.sequence = 3;
+  input.kind = RowKind::kEmbed;
+  input.tokens = {1, 2};
+  input.blocks = {0, 1};
+  input.pooling = Pooling::kMean;
+  input.sum = 5;
+  input.is_end = 1;
+  plan.rows = {prompt, decode, input};
   RowSampling sampling;
   sampling.temperature = 0.7F;
   sampling.top_p = std::numeric_limits<float>::quiet_NaN();  // bits are kept, whatever they mean
@@ -47,8 +55,10 @@ StepResult example_result() {
   StepResult result;
   result.step = 7;
   result.compute_ns = 123456789;
-  result.rows = {{1, RowOutcome::kSampled, 42, -0.5F, {0, 2}, 0xABCDEF},
-                 {2, RowOutcome::kNoToken, -1, 0.0F, {2, 0}, 0}};
+  result.rows = {{1, RowOutcome::kSampled, 42, -0.5F, {0, 2}, 0xABCDEF, {}},
+                 {2, RowOutcome::kNoToken, -1, 0.0F, {2, 0}, 0, {}},
+                 {3, RowOutcome::kPooled, -1, 0.0F, {2, 0}, 0, {1, 2}}};
+  result.values = {0.5F, 0.6F, -0.8F};
   result.top = {{42, -0.5F}, {7, -1.5F}};
   return result;
 }
@@ -85,7 +95,10 @@ TEST_CASE("step plan and result survive encoding bit by bit") {
   auto plan = decode_step_plan(bytes);
   REQUIRE(plan.ok());
   REQUIRE(plan->step == 7);
-  REQUIRE(plan->rows.size() == 2);
+  REQUIRE(plan->rows.size() == 3);
+  REQUIRE(plan->rows[2].pooling == Pooling::kMean);
+  REQUIRE(plan->rows[2].sum == 5);
+  REQUIRE(plan->rows[2].is_end == 1);
   REQUIRE(plan->rows[0].sequence == 0x1122334455667788U);
   REQUIRE(plan->rows[1].from_previous == 1);
   REQUIRE(plan->tokens == std::vector<TokenId>{5, 6, 7, -1});
@@ -99,6 +112,8 @@ TEST_CASE("step plan and result survive encoding bit by bit") {
   REQUIRE(result->compute_ns == 123456789);
   REQUIRE(result->rows[0].logits_hash == 0xABCDEF);
   REQUIRE(result->top[1].token == 7);
+  REQUIRE(result->rows[2].vector.begin == 1);
+  REQUIRE(result->values == std::vector<float>{0.5F, 0.6F, -0.8F});
 }
 
 TEST_CASE("step plan is written in little endian, in the order of its fields") {
@@ -106,7 +121,7 @@ TEST_CASE("step plan is written in little endian, in the order of its fields") {
   plan.flags = 0x01020304;
   plan.step = 5;
   plan.tokens = {-2};
-  std::vector<std::uint8_t> expected = {1, 0, 0, 0, 4,    3,    2,    1,
+  std::vector<std::uint8_t> expected = {2, 0, 0, 0, 4,    3,    2,    1,
                                         5, 0, 0, 0, 0,    0,    0,    0,      // version, flags, step
                                         0, 0, 0, 0,                           // rows
                                         1, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF};  // tokens
@@ -117,7 +132,7 @@ TEST_CASE("step plan is written in little endian, in the order of its fields") {
 TEST_CASE("step plan that breaks its own rules is refused with the reason") {
   REQUIRE(problem_after([](StepPlan&) {}).empty());
   using Catch::Contains;
-  REQUIRE_THAT(problem_after([](StepPlan& p) { p.version = 2; }), Contains("version 2"));
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.version = 1; }), Contains("version 1"));
   REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[0].kind = static_cast<RowKind>(3); }), Contains("kind"));
   REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[0].tokens = {2, 3}; }), Contains("tokens"));
   REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[0].tokens = {0xFFFFFFFF, 2}; }), Contains("tokens"));
@@ -134,6 +149,15 @@ TEST_CASE("step plan that breaks its own rules is refused with the reason") {
   REQUIRE_THAT(problem_after([](StepPlan& p) { p.sampling[0].banned.begin = 1; }), Contains("banned"));
   REQUIRE_THAT(problem_after([](StepPlan& p) { p.sampling[0].history.count = 0xFFFFFFFF; }), Contains("history"));
 
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[0].pooling = Pooling::kLast; }), Contains("does not embed"));
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[0].is_end = 1; }), Contains("does not embed"));
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[2].pooling = Pooling::kNone; }), Contains("unknown pooling"));
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[2].pooling = static_cast<Pooling>(3); }), Contains("pooling"));
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[2].pooling = Pooling::kLast; }), Contains("running sum"));
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[2].sum = kNoIndex; }), Contains("running sum"));
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[2].is_end = 2; }), Contains("is_end"));
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[2].sampling = 0; }), Contains("tokens to come"));
+
   auto bytes = encode(example_plan());
   bytes.push_back(0);
   REQUIRE_THAT(decode_step_plan(bytes).error().message, Contains("1 bytes too many"));
@@ -142,7 +166,10 @@ TEST_CASE("step plan that breaks its own rules is refused with the reason") {
   result.rows[0].top.count = 3;
   REQUIRE_FALSE(decode_step_result(encode(result)).ok());
   result = example_result();
-  result.rows[0].outcome = static_cast<RowOutcome>(3);
+  result.rows[2].vector.count = 3;
+  REQUIRE_FALSE(decode_step_result(encode(result)).ok());
+  result = example_result();
+  result.rows[0].outcome = static_cast<RowOutcome>(4);
   REQUIRE_FALSE(decode_step_result(encode(result)).ok());
 }
 
