@@ -50,6 +50,7 @@ std::uint32_t PlanWriter::add_sampling(const Sequence& sequence) {
   row.temperature = params.temperature;
   row.top_p = params.top_p;
   row.min_p = params.min_p;
+  row.typical_p = params.typical_p;
   row.repetition_penalty = params.repetition_penalty;
   row.presence_penalty = params.presence_penalty;
   row.frequency_penalty = params.frequency_penalty;

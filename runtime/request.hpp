@@ -22,6 +22,7 @@ struct SamplingParams {
   std::uint32_t top_k = 0;          // 0 = off
   float top_p = 1.0F;               // (0, 1]
   float min_p = 0.0F;               // [0, 1]
+  float typical_p = 1.0F;           // (0, 1]
   float repetition_penalty = 1.0F;  // (0, 2]; over prompt and output
   float presence_penalty = 0.0F;    // -2..2; over the output
   float frequency_penalty = 0.0F;   // -2..2; over the output

@@ -41,6 +41,7 @@ void add(KeyWriter& key, const SamplingParams& sampling) {
   key.add(sampling.top_k);
   key.add(sampling.top_p);
   key.add(sampling.min_p);
+  key.add(sampling.typical_p);
   key.add(sampling.repetition_penalty);
   key.add(sampling.presence_penalty);
   key.add(sampling.frequency_penalty);

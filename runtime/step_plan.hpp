@@ -11,9 +11,9 @@
 namespace troupe {
 
 inline constexpr std::uint32_t kStepPlanVersion = 2;
-inline constexpr std::uint32_t kBlockSize = 16;             // tokens of one KV block
+inline constexpr std::uint32_t kBlockSize = 16;  // tokens of one KV block
 inline constexpr std::uint32_t kNoIndex = 0xFFFFFFFFU;
-inline constexpr std::uint32_t kHashLogits = 1;             // StepPlan::flags: fill RowResult::logits_hash
+inline constexpr std::uint32_t kHashLogits = 1;  // StepPlan::flags: fill RowResult::logits_hash
 
 enum class RowKind : std::uint32_t { kGenerate = 0, kEmbed = 1, kScore = 2 };  // kScore is not computed yet
 
@@ -27,15 +27,15 @@ struct Slice {
 struct StepRow {
   RequestId sequence = 0;
   RowKind kind = RowKind::kGenerate;
-  std::uint32_t position = 0;       // of the first token of this row
-  Slice tokens;                     // into StepPlan::tokens, count >= 1
-  std::uint32_t from_previous = 0;  // 1: the (single) token is the one the step before sampled for this sequence;
-                                    // its entry in `tokens` is then -1
-  Slice blocks;                     // into StepPlan::blocks: block i holds positions [16 i, 16 i + 16)
+  std::uint32_t position = 0;         // of the first token of this row
+  Slice tokens;                       // into StepPlan::tokens, count >= 1
+  std::uint32_t from_previous = 0;    // 1: the (single) token is the one the step before sampled for this sequence;
+                                      // its entry in `tokens` is then -1
+  Slice blocks;                       // into StepPlan::blocks: block i holds positions [16 i, 16 i + 16)
   std::uint32_t sampling = kNoIndex;  // into StepPlan::sampling; kNoIndex: a chunk of a prompt that is not its end
-  std::uint32_t adapter = 0;        // reserved, 0
-  std::uint32_t mask = kNoIndex;    // reserved
-  Slice draft;                      // reserved, empty
+  std::uint32_t adapter = 0;          // reserved, 0
+  std::uint32_t mask = kNoIndex;      // reserved
+  Slice draft;                        // reserved, empty
   // Of a row that embeds, which has neither from_previous nor sampling:
   Pooling pooling = Pooling::kNone;
   std::uint32_t sum = kNoIndex;  // kMean: the running sum that is the sequence's, below rows_max. A row at position 0
@@ -50,18 +50,19 @@ struct RowSampling {
   float temperature = 0.0F;
   float top_p = 1.0F;
   float min_p = 0.0F;
+  float typical_p = 1.0F;
   float repetition_penalty = 1.0F;
   float presence_penalty = 0.0F;
   float frequency_penalty = 0.0F;
   std::uint32_t top_k = 0;
   std::uint32_t choice = 0;
   std::uint64_t seed = 0;
-  std::uint32_t position = 0;        // index of the token to draw in the output, from 0: the RNG's counter
-  std::int32_t logprobs = -1;        // -1 none, else how many alternatives to report
-  Slice bias;                        // into StepPlan::bias
-  Slice banned;                      // into StepPlan::banned: never sampled at this position (min_tokens)
-  Slice history;                     // into StepPlan::history; only when a penalty is not neutral. A token that
-                                     // from_previous stands for is not in it: the runner adds it itself.
+  std::uint32_t position = 0;  // index of the token to draw in the output, from 0: the RNG's counter
+  std::int32_t logprobs = -1;  // -1 none, else how many alternatives to report
+  Slice bias;                  // into StepPlan::bias
+  Slice banned;                // into StepPlan::banned: never sampled at this position (min_tokens)
+  Slice history;               // into StepPlan::history; only when a penalty is not neutral. A token that
+                               // from_previous stands for is not in it: the runner adds it itself.
 };
 struct TokenBias {
   TokenId token = 0;
@@ -105,8 +106,8 @@ struct RowResult {
   RequestId sequence = 0;
   RowOutcome outcome = RowOutcome::kNoToken;
   TokenId token = -1;
-  float logprob = 0.0F;           // natural log, of the distribution before temperature and filters; valid when asked for
-  Slice top;                      // into StepResult::top, descending
+  float logprob = 0.0F;  // natural log, of the distribution before temperature and filters; valid when asked for
+  Slice top;             // into StepResult::top, descending
   std::uint64_t logits_hash = 0;  // FNV-1a over the row's float bits when kHashLogits is set
   Slice vector;                   // into StepResult::values, of length 1; kPooled
 };

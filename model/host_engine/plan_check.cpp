@@ -12,6 +12,7 @@ const char* fault_of(const RowSampling& how, const StepPlan& plan) {
   if (!(how.temperature >= 0.0F && how.temperature <= 1e6F)) return "temperature";
   if (!(how.top_p >= 0.0F && how.top_p <= 1.0F)) return "top_p";
   if (!(how.min_p >= 0.0F && how.min_p <= 1.0F)) return "min_p";
+  if (!(how.typical_p > 0.0F && how.typical_p <= 1.0F)) return "typical_p";
   if (!(how.repetition_penalty > 0.0F && how.repetition_penalty <= 1e6F)) return "repetition_penalty";
   if (!std::isfinite(how.presence_penalty) || !std::isfinite(how.frequency_penalty)) return "penalties";
   if (!fits(how.bias, plan.bias.size())) return "bias";

@@ -14,6 +14,11 @@ class Candidates {
   std::size_t size() const { return keys_.size(); }
   std::uint64_t total() const { return total_; }  // sum of all weights
   std::uint32_t weight(std::size_t i) { return ~static_cast<std::uint32_t>(key(i) >> 32); }
+  // The first `count`, all in order; they may be overwritten.
+  std::span<std::uint64_t> first(std::size_t count) {
+    if (count > 0) key(count - 1);
+    return keys_.first(count);
+  }
   std::uint32_t token(std::size_t i) { return static_cast<std::uint32_t>(key(i)); }
 
  private:

@@ -6,6 +6,7 @@
 #include "model/sampler/candidates.hpp"
 #include "model/sampler/logarithm.hpp"
 #include "model/sampler/philox.hpp"
+#include "model/sampler/typical.hpp"
 
 namespace troupe {
 namespace {
@@ -83,6 +84,16 @@ TokenId Sampler::draw(std::span<const float> logits, float max, const RowSamplin
   compute_weights(kernels_, logits, max, scale, weights_.data());
   Candidates candidates({weights_.data(), logits.size()}, least_weight(how.min_p), keys_);
   Kept kept = keep(candidates, how.top_k, how.top_p);
+  if (how.typical_p < 1.0F) {
+    std::span<std::uint64_t> keys = candidates.first(kept.count);
+    TypicalTokens typical = keep_typical(keys, weights_, kept.total, how.typical_p);
+    std::uint64_t pick = share(typical.total, random_bits(how.seed, how.choice, how.position), 64);
+    for (std::size_t i = 0;; ++i) {
+      auto token = static_cast<std::uint32_t>(keys[i]);
+      if (pick < weights_[token]) return static_cast<TokenId>(token);
+      pick -= weights_[token];
+    }
+  }
   // u64 * total / 2^64 is below total, so the walk ends inside the kept ones.
   std::uint64_t pick = share(kept.total, random_bits(how.seed, how.choice, how.position), 64);
   std::size_t i = 0;

@@ -1,6 +1,6 @@
 #pragma once
-// From a row of logits to a token (rule 12 of the arithmetic): temperature, min_p, top_k, top_p and the draw are
-// integer arithmetic on weights, so the token is a pure function of (logits, SamplingInput). Holds its workspace:
+// From a row of logits to a token (rule 12 of the arithmetic): temperature, min_p, top_k, top_p, typical_p and the draw
+// are integer arithmetic on weights, so the token is a pure function of (logits, SamplingInput). Holds its workspace:
 // sampling allocates nothing. One Sampler per thread.
 #include <span>
 #include <vector>

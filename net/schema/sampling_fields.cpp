@@ -136,6 +136,7 @@ SharedFields read_shared_fields(JsonFields& fields, std::optional<Error>& error,
   std::int64_t top_k = fields.integer("top_k", -1, kInt32Max, 0);
   sampling.top_k = top_k < 0 ? 0 : static_cast<std::uint32_t>(top_k);
   sampling.min_p = fields.number("min_p", 0.0F, 1.0F, 0.0F);
+  sampling.typical_p = fields.positive_number("typical_p", 1.0F, 1.0F);
   sampling.repetition_penalty = fields.positive_number("repetition_penalty", 2.0F, 1.0F);
   sampling.presence_penalty = fields.number("presence_penalty", -2.0F, 2.0F, 0.0F);
   sampling.frequency_penalty = fields.number("frequency_penalty", -2.0F, 2.0F, 0.0F);

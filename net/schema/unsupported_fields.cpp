@@ -70,7 +70,10 @@ constexpr UnsupportedField kUnsupportedFields[] = {
     // llama.cpp
     {"grammar", nullptr},
     {"json_schema", nullptr},
-    {"typical_p", "1"},
+    {"mirostat", "0"},
+    {"dry_multiplier", "0"},
+    {"xtc_probability", "0"},
+    {"dynatemp_range", "0"},
 };
 
 constexpr UnsupportedField kUnsupportedMessageFields[] = {

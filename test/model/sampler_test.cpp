@@ -37,7 +37,28 @@ RowSampling at_temperature(float temperature) {
   return how;
 }
 
-// The distribution a request asks for, in doubles: temperature, min_p, top_k, top_p in this order.
+// Locally typical sampling by its definition: the tokens whose -ln p is nearest to the entropy.
+void keep_typical_only(std::vector<double>& p, double typical_p) {
+  double entropy = 0.0, passed = 0.0, total = 0.0;
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    if (p[i] <= 0.0) continue;
+    entropy -= p[i] * std::log(p[i]);
+    order.push_back(i);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return std::abs(-std::log(p[a]) - entropy) < std::abs(-std::log(p[b]) - entropy);
+  });
+  std::vector<double> kept(p.size(), 0.0);
+  for (std::size_t i = 0; i < order.size() && (i == 0 || passed < typical_p); ++i) {
+    kept[order[i]] = p[order[i]];
+    passed += p[order[i]];
+  }
+  for (double value : kept) total += value;
+  for (std::size_t i = 0; i < p.size(); ++i) p[i] = kept[i] / total;
+}
+
+// The distribution a request asks for, in doubles: temperature, min_p, top_k, top_p, typical_p in this order.
 std::vector<double> reference_distribution(const std::vector<float>& logits, const RowSampling& how) {
   std::vector<double> p(logits.size());
   double max = *std::max_element(logits.begin(), logits.end());
@@ -56,6 +77,7 @@ std::vector<double> reference_distribution(const std::vector<float>& logits, con
   }
   total = std::accumulate(p.begin(), p.end(), 0.0);
   for (double& value : p) value /= total;
+  if (how.typical_p < 1.0F) keep_typical_only(p, static_cast<double>(how.typical_p));
   return p;
 }
 
@@ -187,15 +209,18 @@ TEST_CASE("sampled tokens follow the distribution that was asked for") {
   struct Case {
     float temperature;
     std::uint32_t top_k;
-    float top_p, min_p;
+    float top_p, min_p, typical_p = 1.0F;
   };
   std::vector<float> logits = random_logits(300, 2.0F, 11);
   for (Case c :
        {Case{1.0F, 0, 1.0F, 0.0F}, Case{0.7F, 0, 1.0F, 0.0F}, Case{1.3F, 20, 1.0F, 0.0F}, Case{1.0F, 0, 0.9F, 0.0F},
-        Case{1.0F, 0, 1.0F, 0.05F}, Case{0.8F, 40, 0.95F, 0.02F}, Case{2.0F, 0, 0.5F, 0.0F}}) {
-    INFO(c.temperature << " top_k " << c.top_k << " top_p " << c.top_p << " min_p " << c.min_p);
+        Case{1.0F, 0, 1.0F, 0.05F}, Case{0.8F, 40, 0.95F, 0.02F}, Case{2.0F, 0, 0.5F, 0.0F},
+        Case{1.0F, 0, 1.0F, 0.0F, 0.5F}, Case{1.0F, 0, 1.0F, 0.0F, 0.9F}, Case{1.2F, 50, 0.97F, 0.0F, 0.7F}}) {
+    INFO(c.temperature << " top_k " << c.top_k << " top_p " << c.top_p << " min_p " << c.min_p << " typical_p "
+                       << c.typical_p);
     RowSampling how;
     how.temperature = c.temperature, how.top_k = c.top_k, how.top_p = c.top_p, how.min_p = c.min_p;
+    how.typical_p = c.typical_p;
     how.seed = 77;
     auto [statistic, freedom] = chi_square(logits, how, 20000);
     CHECK(statistic < freedom + 4.0 * std::sqrt(2.0 * freedom) + 4.0);  // about four sigma

@@ -138,7 +138,9 @@ TEST_CASE("schema: fields both kinds share are refused out of range or of the wr
       {R"("use_beam_search":true)", "use_beam_search", kUnsupported},
       {R"("chat_template":"{{ x }}")", "chat_template", kUnsupported},
       {R"("chat_template_kwargs":{"chat_template":"x"})", "chat_template_kwargs", kUnsupported},
-      {R"("typical_p":0.5)", "typical_p", kUnsupported},
+      {R"("mirostat":2)", "mirostat", kUnsupported},
+      {R"("typical_p":0)", "typical_p", ErrorCode::kInvalidRequest},
+      {R"("typical_p":1.5)", "typical_p", ErrorCode::kInvalidRequest},
       {R"("skip_special_tokens":false)", "skip_special_tokens", kUnsupported},
       {R"("modalities":["audio"])", "modalities", kUnsupported},
   };
