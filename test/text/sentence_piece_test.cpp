@@ -73,6 +73,16 @@ TEST_CASE("SentencePiece codec joins the best score first and the leftmost of eq
   CHECK(*codec_of(spec)->tokenize("abc", false, false) == std::vector<TokenId>{7, 5});
 }
 
+TEST_CASE("SentencePiece codec joins across the beginning of a word where a token does") {
+  auto codec = codec_of(sentence_piece_spec({"a", "b", "▁", "a▁", "▁b", "a▁b", "▁▁"}));
+  CHECK(*codec->tokenize("a b a", false, false) == std::vector<TokenId>{8, 5, 3});
+  CHECK(*codec->tokenize("b b a b", false, false) == std::vector<TokenId>{4, 7, 5, 8});
+  CHECK(*codec->tokenize("b  b", false, false) == std::vector<TokenId>{4, 5, 7});
+  // Without a token for the mark itself it is unknown as its neighbours are, all of them once.
+  codec = codec_of(sentence_piece_spec({"a"}));
+  CHECK(*codec->tokenize("aé é a", false, false) == std::vector<TokenId>{3, 0, 3});
+}
+
 TEST_CASE("SentencePiece codec puts a space before every stretch of text, unless the file says no") {
   TokenizerSpec spec = sentence_piece_spec({"a", "▁", "▁a"});
   spec.add_space_prefix.reset();

@@ -21,13 +21,13 @@ ByteFallback::ByteFallback(const TokenizerSpec& spec, const Vocabulary& vocabula
   }
 }
 
-void ByteFallback::append(std::string_view character, std::size_t begin_of_stretch, std::vector<TokenId>& out) const {
+void ByteFallback::append(std::string_view character, std::size_t begin, std::vector<TokenId>& out) const {
   auto token_of = [&](char c) { return bytes_[static_cast<unsigned char>(c)]; };
   if (std::all_of(character.begin(), character.end(), [&](char c) { return token_of(c).has_value(); })) {
     for (char c : character) out.push_back(*token_of(c));
     return;
   }
-  bool is_in_a_row = out.size() > begin_of_stretch && out.back() == unknown_.value_or(-1);
+  bool is_in_a_row = out.size() > begin && out.back() == unknown_.value_or(-1);
   if (unknown_ && !is_in_a_row) out.push_back(*unknown_);
 }
 

@@ -19,8 +19,8 @@ class ByteFallback {
   ByteFallback(const TokenizerSpec& spec, const Vocabulary& vocabulary);
 
   // Appends the tokens of all bytes of `character`; when one is missing the unknown token, once for several characters
-  // in a row (they begin at begin_of_stretch in `out`); when that is missing too, nothing.
-  void append(std::string_view character, std::size_t begin_of_stretch, std::vector<TokenId>& out) const;
+  // in a row within one word (which begins at `begin` in `out`); when that is missing too, nothing.
+  void append(std::string_view character, std::size_t begin, std::vector<TokenId>& out) const;
 
  private:
   std::array<std::optional<TokenId>, 256> bytes_;

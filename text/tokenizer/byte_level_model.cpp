@@ -1,39 +1,23 @@
 #include "text/tokenizer/byte_level_model.hpp"
 
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "text/tokenizer/bpe_merger.hpp"
 #include "text/tokenizer/byte_alphabet.hpp"
 #include "text/tokenizer/byte_fallback.hpp"
+#include "text/tokenizer/word_memory.hpp"
 
 namespace troupe {
 
-// Encodes the words of one text, and remembers the short ones: natural text repeats them.
 class ByteLevelModel::Encoder final : public StretchEncoder {
  public:
-  Encoder(const ByteLevelModel& model, std::vector<TokenId>& out) : model_(model), merger_(model.merges_), out_(out) {}
+  Encoder(const ByteLevelModel& model, std::vector<TokenId>& out)
+      : model_(model), merger_(model.merges_), out_(out), memory_(out) {}
 
   void encode(std::string_view stretch, bool) override { split_text(model_.splitter_, stretch, encode_word_); }
 
  private:
-  static constexpr std::size_t kRememberedBytesMax = 32;
-  static constexpr std::size_t kRememberedWordsMax = 1U << 15;
-
-  void encode_word(std::string_view word) {
-    if (word.size() > kRememberedBytesMax) return encode_anew(word);
-    auto known = seen_.find(word);
-    if (known != seen_.end()) {
-      auto [begin, count] = known->second;
-      for (std::size_t i = begin; i < begin + count; ++i) out_.push_back(TokenId{out_[i]});
-      return;
-    }
-    std::size_t begin = out_.size();
-    encode_anew(word);
-    if (seen_.size() < kRememberedWordsMax) seen_.emplace(word, std::pair(begin, out_.size() - begin));
-  }
-
   void encode_anew(std::string_view word) {
     if (model_.ignore_merges_ && word.size() <= kTokenBytesMax) {
       stand_ins_.clear();
@@ -58,8 +42,10 @@ class ByteLevelModel::Encoder final : public StretchEncoder {
   std::vector<TokenId>& out_;
   std::vector<TokenId> symbols_;
   std::string stand_ins_;
-  std::unordered_map<std::string_view, std::pair<std::size_t, std::size_t>> seen_;  // word -> begin, count in out_
-  EmitPiece encode_word_ = [this](std::string_view word) { encode_word(word); };
+  WordMemory memory_;
+  EmitPiece encode_word_ = [this](std::string_view word) {
+    memory_.encode(word, [this](std::string_view anew) { encode_anew(anew); });
+  };
 };
 
 ByteLevelModel::ByteLevelModel(const TokenizerSpec& spec, PreTokenizerRules rules,

@@ -6,6 +6,7 @@
 
 #include "runtime/result.hpp"
 #include "text/tokenizer/byte_fallback.hpp"
+#include "text/tokenizer/mark_boundaries.hpp"
 #include "text/tokenizer/merge_table.hpp"
 #include "text/tokenizer/token_model.hpp"
 #include "text/tokenizer/tokenizer_spec.hpp"
@@ -27,6 +28,7 @@ class CharacterBpeModel final : public TokenModel {
   std::shared_ptr<const Vocabulary> vocabulary_;
   MergeTable merges_;
   ByteFallback fallback_;
+  MarkBoundaries boundaries_;
   std::optional<SpacePrefix> prefix_;
   bool ignore_merges_;
 };

@@ -1,6 +1,5 @@
 #include "text/tokenizer/model_codec.hpp"
 
-#include <deque>
 #include <utility>
 
 #include "text/detokenizer.hpp"
@@ -27,13 +26,13 @@ Result<std::vector<TokenId>> ModelCodec::encode(std::string_view text, bool add_
   }
   std::vector<TokenId> out;
   if (add_special && parts_.bos) out.push_back(*parts_.bos);
-  std::deque<std::string> normalized;  // stretches outlive the encoder
+  std::string normalized;
   std::unique_ptr<StretchEncoder> encoder = parts_.model->new_encoder(out);
   for (std::size_t at = 0; at < text.size();) {
     SpecialTokens::Match match = parts_.special.find(text, at, parse_special, marks);
     std::string_view stretch = text.substr(at, match.begin - at);
     bool is_first = at == 0;
-    if (parts_.nfc && !is_plainly_nfc(stretch)) stretch = normalized.emplace_back(to_nfc(stretch));
+    if (parts_.nfc && !is_plainly_nfc(stretch)) stretch = normalized = to_nfc(stretch);
     if (!stretch.empty()) encoder->encode(stretch, is_first);
     if (match.token >= 0) out.push_back(match.token);
     at = match.end;

@@ -9,6 +9,7 @@
 
 #include "runtime/check.hpp"
 #include "text/tokenizer/space_marks.hpp"
+#include "text/tokenizer/word_memory.hpp"
 #include "text/utf8.hpp"
 
 namespace troupe {
@@ -38,29 +39,24 @@ std::vector<std::uint32_t> ranks_of(const std::vector<float>& scores, const Voca
 
 }  // namespace
 
-// Joins the symbols of one stretch by a heap over a linked list: n log n, whatever the text.
+// Joins the symbols of a word by a heap over a linked list: n log n, however long it is.
 class SentencePieceModel::Encoder final : public StretchEncoder {
  public:
-  Encoder(const SentencePieceModel& model, std::vector<TokenId>& out) : model_(model), out_(out) {}
+  Encoder(const SentencePieceModel& model, std::vector<TokenId>& out) : model_(model), out_(out), memory_(out) {}
 
   void encode(std::string_view stretch, bool is_first) override {
-    text_ = with_space_marks(stretch, model_.prefix_, is_first);
-    TROUPE_CHECK(text_.size() < kNone, "a text has less than 4 GiB");
-    start();
-    while (!heap_.empty()) {
-      std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
-      Pair best = heap_.back();
-      heap_.pop_back();
-      join(best);
-    }
-    emit();
+    std::string text = with_space_marks(stretch, model_.prefix_, is_first);
+    TROUPE_CHECK(text.size() < kNone, "a text has less than 4 GiB");
+    model_.boundaries_.for_each_word(text, [this](std::string_view word) {
+      memory_.encode(word, [this](std::string_view anew) { encode_anew(anew); });
+    });
   }
 
  private:
   static constexpr std::uint32_t kNone = 0xFFFFFFFFU;
 
   struct Symbol {
-    std::uint32_t begin = 0;  // in text_
+    std::uint32_t begin = 0;  // in word_
     std::uint32_t bytes = 0;  // 0: joined to its left neighbour
     std::uint32_t previous = kNone;
     std::uint32_t next = kNone;
@@ -74,15 +70,23 @@ class SentencePieceModel::Encoder final : public StretchEncoder {
     bool operator>(const Pair& other) const { return rank_and_left > other.rank_and_left; }
   };
 
-  std::string_view text_of(std::uint32_t begin, std::uint32_t bytes) const {
-    return std::string_view(text_).substr(begin, bytes);
+  void encode_anew(std::string_view word) {
+    word_ = word;
+    start();
+    while (!heap_.empty()) {
+      std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
+      Pair best = heap_.back();
+      heap_.pop_back();
+      join(best);
+    }
+    emit();
   }
 
   void start() {
     symbols_.clear(), heap_.clear();
-    for (std::uint32_t at = 0; at < text_.size();) {
+    for (std::uint32_t at = 0; at < word_.size();) {
       auto index = static_cast<std::uint32_t>(symbols_.size());
-      std::uint32_t bytes = code_point_at(text_, at).bytes;
+      std::uint32_t bytes = code_point_at(word_, at).bytes;
       symbols_.push_back({at, bytes, index - 1, index + 1, -1});
       at += bytes;
     }
@@ -96,7 +100,7 @@ class SentencePieceModel::Encoder final : public StretchEncoder {
   std::optional<Pair> pair_at(std::uint32_t left) const {
     const Symbol& symbol = symbols_[left];
     std::uint32_t bytes = symbol.bytes + symbols_[symbol.next].bytes;
-    std::optional<TokenId> token = model_.find(text_of(symbol.begin, bytes));
+    std::optional<TokenId> token = model_.find(word_.substr(symbol.begin, bytes));
     if (!token) return std::nullopt;
     std::uint32_t rank = model_.ranks_[static_cast<std::size_t>(*token)];
     return Pair{static_cast<std::uint64_t>(rank) << 32 | left, bytes, *token};
@@ -125,28 +129,32 @@ class SentencePieceModel::Encoder final : public StretchEncoder {
   }
 
   void emit() {
-    std::size_t begin_of_stretch = out_.size();
+    std::size_t begin = out_.size();
     for (std::uint32_t at = 0; at != kNone; at = symbols_[at].next) {
       const Symbol& symbol = symbols_[at];
-      std::string_view text = text_of(symbol.begin, symbol.bytes);
+      std::string_view text = word_.substr(symbol.begin, symbol.bytes);
       std::optional<TokenId> token = symbol.token >= 0 ? symbol.token : model_.find(text);
       if (token) {
         out_.push_back(*token);
       } else {
-        model_.fallback_.append(text, begin_of_stretch, out_);
+        model_.fallback_.append(text, begin, out_);
       }
     }
   }
 
   const SentencePieceModel& model_;
   std::vector<TokenId>& out_;
-  std::string text_;
+  WordMemory memory_;
+  std::string_view word_;
   std::vector<Symbol> symbols_;
   std::vector<Pair> heap_;  // smallest on top
 };
 
 SentencePieceModel::SentencePieceModel(const TokenizerSpec& spec, std::shared_ptr<const Vocabulary> vocabulary)
-    : vocabulary_(std::move(vocabulary)), ranks_(ranks_of(spec.scores, *vocabulary_)), fallback_(spec, *vocabulary_) {
+    : vocabulary_(std::move(vocabulary)),
+      ranks_(ranks_of(spec.scores, *vocabulary_)),
+      fallback_(spec, *vocabulary_),
+      boundaries_(*vocabulary_) {
   for (TokenId id = 0; vocabulary_->contains(id); ++id) {
     if (is_made_of_text(vocabulary_->type(id))) {
       token_bytes_max_ = std::max(token_bytes_max_, vocabulary_->text(id).size());

@@ -6,6 +6,7 @@
 
 #include "runtime/result.hpp"
 #include "text/tokenizer/byte_fallback.hpp"
+#include "text/tokenizer/mark_boundaries.hpp"
 #include "text/tokenizer/token_model.hpp"
 #include "text/tokenizer/tokenizer_spec.hpp"
 #include "text/tokenizer/vocabulary.hpp"
@@ -32,6 +33,7 @@ class SentencePieceModel final : public TokenModel {
   std::vector<std::uint32_t> ranks_;  // by id: 0 for the best score, equal ones for equal scores
   std::size_t token_bytes_max_ = 0;   // of the longest text that is looked for
   ByteFallback fallback_;
+  MarkBoundaries boundaries_;
   std::optional<SpacePrefix> prefix_;
 };
 

@@ -8,8 +8,7 @@
 
 namespace troupe {
 
-// Encodes the stretches of one text between its special tokens, in order, and may remember what it has seen of it: a
-// stretch outlives the encoder.
+// Encodes the stretches of one text between its special tokens, in order, and may remember what it has seen of it.
 class StretchEncoder {
  public:
   virtual ~StretchEncoder() = default;
