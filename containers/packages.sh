@@ -4,7 +4,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config ca-certificates python3
   libcaf-dev libboost1.81-dev libboost-json1.81-dev prometheus-cpp-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libutf8proc-dev unicode-data)
 MODEL_PACKAGES=(python3 python3-pip unzip ca-certificates)
 RUN_PACKAGES=(curl ca-certificates)
-TEST_PACKAGES=(git catch2 libbenchmark-dev clang-tidy clang-format python3-venv python3-jinja2 python3-regex)
+TEST_PACKAGES=(git catch2 libsimde-dev libbenchmark-dev clang-tidy clang-format python3-venv python3-jinja2 python3-regex)
 ARM_PACKAGES=(g++-aarch64-linux-gnu qemu-user)
 
 # install_packages NAME...: installs what is missing, with sudo only when not root, and says what.

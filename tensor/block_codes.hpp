@@ -40,8 +40,10 @@ inline constexpr std::array<std::int8_t, 16> kIq4Values = {-127, -104, -83, -65,
                                                            1,    13,   25,  38,  53,  69,  89,  113};
 inline constexpr std::array<std::int8_t, 16> kMxfp4Values = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-// 2^(exponent - 128), exact for every byte (the values above are twice the real ones).
+// 2^(exponent - 128), exact for every byte (the values above are twice the real ones), but that 255 is the format's NaN
+// (OCP Microscaling Formats 1.0, E8M0).
 inline float mxfp4_scale(std::uint32_t exponent) {
+  if (exponent == 255) return std::bit_cast<float>(0x7FC00000U);
   return std::bit_cast<float>(exponent < 2 ? 0x00200000U << exponent : (exponent - 1) << 23);
 }
 

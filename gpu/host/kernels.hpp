@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "gpu/host/activation.hpp"
+#include "gpu/host/cpu_features.hpp"
 #include "gpu/host/kv_layout.hpp"
 #include "gpu/host/packed_matrix.hpp"
 #include "runtime/result.hpp"
@@ -78,7 +79,7 @@ struct MaxLogit {
 };
 
 struct HostKernels {
-  const char* name;  // "portable", "avx2", "avx512", "neon"
+  const char* name;  // "portable", "avx2", "avxvnni", "avx512", "neon", "i8mm"
 
   // y[n] = x * r * gain (rule 2), n a multiple of 16; y may be x.
   void (*rmsnorm)(const float* x, const float* gain, std::uint32_t n, float eps, float* y);
@@ -147,14 +148,17 @@ SoftCap logit_cap(double cap);
 extern const HostKernels kPortableKernels;
 #if defined(__x86_64__)
 extern const HostKernels kAvx2Kernels;
+extern const HostKernels kAvxVnniKernels;
 extern const HostKernels kAvx512Kernels;
 #elif defined(__aarch64__)
 extern const HostKernels kNeonKernels;
+extern const HostKernels kI8mmKernels;
 #endif
 
-// `forced` is the value of TROUPE_ISA: portable, avx2, avx512, neon, or empty for the best this CPU has.
+// `forced` is the value of TROUPE_ISA: the name of a table, or empty for the best this CPU has.
 // kConfiguration, naming the value and what the CPU has, when it is unknown or the CPU lacks it.
 Result<const HostKernels*> select_kernels(std::string_view forced);
+Result<const HostKernels*> select_kernels(std::string_view forced, const CpuFeatures& cpu);  // on that CPU
 Result<const HostKernels*> select_kernels_from_environment();
 
 }  // namespace troupe

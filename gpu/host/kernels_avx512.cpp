@@ -3,12 +3,15 @@
 #include "gpu/host/simd/bytes_x86.inc"
 #include "gpu/host/simd/lanes_avx512.inc"
 // Lanes first.
+#include "gpu/host/simd/dots_avx512.inc"
 #include "gpu/host/simd/elementwise.inc"
 // Then what is built on them.
 #include "gpu/host/simd/attention.inc"
-#include "gpu/host/simd/gemm.inc"
-// Their forms for floats last.
+#include "gpu/host/simd/gemm_codes.inc"
+#include "gpu/host/simd/gemm_dots.inc"
+// What needs them, and the forms for floats, last.
 #include "gpu/host/simd/attention_halves.inc"
+#include "gpu/host/simd/gemm.inc"
 #include "gpu/host/simd/gemm_floats.inc"
 
 namespace troupe {

@@ -112,11 +112,14 @@ bool pack_fives(const std::byte* row, std::uint32_t columns, std::byte* tile, st
 
 bool pack_mxfp4(const std::byte* row, std::uint32_t columns, std::byte* tile, std::uint32_t at) {
   const TileRow<PackedFormat::kMxfp4> to(tile, at);
+  bool finite = true;
   for (std::uint32_t block = 0; block < columns / 32; ++block, row += 17) {
-    to.put_brain(block, f32_to_bf16(blocks::mxfp4_scale(blocks::byte_at(row, 0))));
+    const float scale = blocks::mxfp4_scale(blocks::byte_at(row, 0));
+    finite = std::isfinite(scale) && finite;
+    to.put_brain(block, f32_to_bf16(scale));
     to.put_nibbles(block, row + 1);
   }
-  return true;
+  return finite;
 }
 
 bool pack_q8_0(const std::byte* row, std::uint32_t columns, std::byte* tile, std::uint32_t at) {

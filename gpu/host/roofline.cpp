@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "gpu/host/cpu_features.hpp"
 #include "tensor/storage.hpp"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -37,91 +38,53 @@ void keep(T& sums) {
   __asm__ volatile("" : : "r"(&sums) : "memory");
 }
 
+// A function that makes the `step` of each chain: s of type Sum becomes an expression of s and a, a register of type
+// Operand that the compiler does not know: or one product would do for all.
+#define TROUPE_PEAK(name, isa, Sum, Operand, value, step)                  \
+  __attribute__((target(isa), noinline)) void name(std::uint64_t rounds) { \
+    Sum sum[kChains] = {};                                                 \
+    Operand a = value;                                                     \
+    for (std::uint64_t i = 0; i < rounds; ++i) {                           \
+      TROUPE_UNROLL for (auto& s : sum) {                                  \
+        __asm__ volatile("" : TROUPE_REGISTER(a));                         \
+        s = step;                                                          \
+      }                                                                    \
+    }                                                                      \
+    keep(sum);                                                             \
+  }
+
 #if defined(__x86_64__)
-#define TROUPE_TARGET(x) __attribute__((target(x), noinline))
+#define TROUPE_REGISTER(a) "+v"(a)
+TROUPE_PEAK(maddubs_wide, "avx2", __m256i, __m256i, _mm256_set1_epi8(1),
+            _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(a, a), _mm256_set1_epi16(1))))
+TROUPE_PEAK(maddubs_block, "avx2", __m256i, __m256i, _mm256_set1_epi8(1),
+            _mm256_add_epi16(s, _mm256_maddubs_epi16(a, a)))
+TROUPE_PEAK(dpbusd_256, "avx2,avxvnni", __m256i, __m256i, _mm256_set1_epi8(1), _mm256_dpbusd_avx_epi32(s, a, a))
+TROUPE_PEAK(dpbusd_512, "avx512f,avx512vnni", __m512i, __m512i, _mm512_set1_epi8(1), _mm512_dpbusd_epi32(s, a, a))
+TROUPE_PEAK(fma_256, "avx2,fma", __m256, __m256, _mm256_set1_ps(1.0F), _mm256_fmadd_ps(a, a, s))
+TROUPE_PEAK(fma_512, "avx512f", __m512, __m512, _mm512_set1_ps(1.0F), _mm512_fmadd_ps(a, a, s))
 
-TROUPE_TARGET("avx2") void maddubs_block(std::uint64_t rounds) {
-  __m256i sum[kChains] = {};
-  const __m256i a = _mm256_set1_epi8(1);
-  __m256i b = _mm256_set1_epi8(2);
-  for (std::uint64_t i = 0; i < rounds; ++i) {
-    TROUPE_UNROLL for (__m256i& s : sum) {
-      __asm__ volatile("" : "+x"(b));  // or one product would do for all
-      s = _mm256_add_epi16(s, _mm256_maddubs_epi16(a, b));
-    }
-  }
-  keep(sum);
-}
-TROUPE_TARGET("avx2") void maddubs_wide(std::uint64_t rounds) {
-  __m256i sum[kChains] = {};
-  const __m256i a = _mm256_set1_epi8(1);
-  const __m256i ones = _mm256_set1_epi16(1);
-  __m256i b = _mm256_set1_epi8(2);
-  for (std::uint64_t i = 0; i < rounds; ++i) {
-    TROUPE_UNROLL for (__m256i& s : sum) {
-      __asm__ volatile("" : "+x"(b));
-      s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
-    }
-  }
-  keep(sum);
-}
-TROUPE_TARGET("avx2,fma") void fma_256(std::uint64_t rounds) {
-  __m256 sum[kChains] = {};
-  __m256 a = _mm256_set1_ps(1.0F);
-  for (std::uint64_t i = 0; i < rounds; ++i) {
-    TROUPE_UNROLL for (__m256& s : sum) {
-      __asm__ volatile("" : "+x"(a));
-      s = _mm256_fmadd_ps(a, a, s);
-    }
-  }
-  keep(sum);
-}
-TROUPE_TARGET("avx512f,avx512vnni") void dpbusd_512(std::uint64_t rounds) {
-  __m512i sum[kChains] = {};
-  __m512i a = _mm512_set1_epi8(1);
-  for (std::uint64_t i = 0; i < rounds; ++i) {
-    TROUPE_UNROLL for (__m512i& s : sum) {
-      __asm__ volatile("" : "+v"(a));
-      s = _mm512_dpbusd_epi32(s, a, a);
-    }
-  }
-  keep(sum);
-}
-TROUPE_TARGET("avx512f") void fma_512(std::uint64_t rounds) {
-  __m512 sum[kChains] = {};
-  __m512 a = _mm512_set1_ps(1.0F);
-  for (std::uint64_t i = 0; i < rounds; ++i) {
-    TROUPE_UNROLL for (__m512& s : sum) {
-      __asm__ volatile("" : "+v"(a));
-      s = _mm512_fmadd_ps(a, a, s);
-    }
-  }
-  keep(sum);
-}
-
-std::vector<Peak> peaks() {
-  bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni");
-  return {{"int8, avx2 pairs widened to 32 bits", true, avx2, maddubs_wide, 64},
-          {"int8, avx2 pairs summed in 16 bits", true, avx2, maddubs_block, 64},
-          {"int8, avx512 vnni", true, avx512, dpbusd_512, 128},
-          {"f32 fma, avx2", false, avx2, fma_256, 16},
-          {"f32 fma, avx512", false, avx512, fma_512, 32}};
+std::vector<Peak> peaks(const CpuFeatures& cpu) {
+  return {{"int8, avx2 pairs widened to 32 bits", true, cpu.avx2, maddubs_wide, 64},
+          {"int8, avx2 pairs summed in 16 bits", true, cpu.avx2, maddubs_block, 64},
+          {"int8, avxvnni", true, cpu.avx_vnni, dpbusd_256, 64},
+          {"int8, avx512 vnni", true, cpu.avx512, dpbusd_512, 128},
+          {"f32 fma, avx2", false, cpu.avx2, fma_256, 16},
+          {"f32 fma, avx512", false, cpu.avx512, fma_512, 32}};
 }
 #elif defined(__aarch64__)
-void fma_neon(std::uint64_t rounds) {
-  float32x4_t sum[kChains] = {};
-  float32x4_t a = vdupq_n_f32(1.0F);
-  for (std::uint64_t i = 0; i < rounds; ++i) {
-    TROUPE_UNROLL for (float32x4_t& s : sum) {
-      __asm__ volatile("" : "+w"(a));
-      s = vfmaq_f32(s, a, a);
-    }
-  }
+#define TROUPE_REGISTER(a) "+w"(a)
+TROUPE_PEAK(sdot, "arch=armv8.2-a+dotprod", int32x4_t, int8x16_t, vdupq_n_s8(1), vdotq_s32(s, a, a))
+TROUPE_PEAK(smmla, "arch=armv8.2-a+i8mm", int32x4_t, int8x16_t, vdupq_n_s8(1), vmmlaq_s32(s, a, a))
+TROUPE_PEAK(fma_neon, "arch=armv8-a", float32x4_t, float32x4_t, vdupq_n_f32(1.0F), vfmaq_f32(s, a, a))
+
+std::vector<Peak> peaks(const CpuFeatures& cpu) {
+  return {{"int8, neon dot products", true, cpu.dot_product, sdot, 32},
+          {"int8, i8mm matrices", true, cpu.i8mm, smmla, 64},
+          {"f32 fma, neon", false, true, fma_neon, 8}};
 }
-std::vector<Peak> peaks() { return {{"f32 fma, neon", false, true, fma_neon, 8}}; }
 #else
-std::vector<Peak> peaks() { return {}; }
+std::vector<Peak> peaks(const CpuFeatures&) { return {}; }
 #endif
 
 template <class Work>
@@ -148,7 +111,7 @@ constexpr std::size_t kLine = 64;
 
 // Every line of memory through registers, in 8 streams of instructions that wait for nothing.
 #if defined(__x86_64__)
-TROUPE_TARGET("avx2") void read_avx2(const std::byte* lines, std::size_t bytes) {
+__attribute__((target("avx2"), noinline)) void read_avx2(const std::byte* lines, std::size_t bytes) {
   __m256i sums[8] = {};
   for (std::size_t at = 0; at + 256 <= bytes; at += 256) {
     TROUPE_UNROLL for (std::size_t i = 0; i < 8; ++i) {
@@ -168,7 +131,7 @@ void read_words(const std::byte* lines, std::size_t bytes) {
 }
 void read_lines(const std::byte* lines, std::size_t bytes) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2")) return read_avx2(lines, bytes);
+  if (cpu_features().avx2) return read_avx2(lines, bytes);
 #endif
   read_words(lines, bytes);
 }
@@ -178,7 +141,7 @@ void read_lines(const std::byte* lines, std::size_t bytes) {
 std::vector<ComputeRate> compute_rates(ThreadPool& pool, bool quick) {
   const std::uint64_t rounds = quick ? kRounds / 100 : kRounds;
   std::vector<ComputeRate> rates;
-  for (const Peak& peak : peaks()) {
+  for (const Peak& peak : peaks(cpu_features())) {
     if (!peak.available) continue;
     double operations = peak.operations * kChains * static_cast<double>(rounds) * pool.threads();
     double seconds = best_seconds(pool, quick ? 2 : 5, [&](std::uint32_t) { peak.run(rounds); });

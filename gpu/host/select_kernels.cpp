@@ -4,10 +4,6 @@
 #include <string>
 
 #include "gpu/host/kernels.hpp"
-#if defined(__aarch64__)
-#include <asm/hwcap.h>
-#include <sys/auxv.h>
-#endif
 
 namespace troupe {
 namespace {
@@ -15,47 +11,42 @@ namespace {
 constexpr double kLog2E = 1.4426950408889634;
 
 struct Candidate {
-  const HostKernels& kernels;
+  const HostKernels* kernels;
   bool available;
 };
 
 // Best last.
-std::span<const Candidate> candidates() {
+auto candidates(const CpuFeatures& cpu) {
 #if defined(__x86_64__)
-  static const std::array all = {
-      Candidate{kPortableKernels, true},
-      Candidate{kAvx2Kernels,
-                __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")},
-      Candidate{kAvx512Kernels, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                                    __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma") &&
-                                    __builtin_cpu_supports("f16c")},
-  };
+  return std::array{Candidate{&kPortableKernels, true}, Candidate{&kAvx2Kernels, cpu.avx2},
+                    Candidate{&kAvxVnniKernels, cpu.avx2 && cpu.avx_vnni}, Candidate{&kAvx512Kernels, cpu.avx512}};
 #elif defined(__aarch64__)
-  static const std::array all = {Candidate{kPortableKernels, true},
-                                 Candidate{kNeonKernels, (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0}};
+  return std::array{Candidate{&kPortableKernels, true}, Candidate{&kNeonKernels, cpu.dot_product},
+                    Candidate{&kI8mmKernels, cpu.dot_product && cpu.i8mm}};
 #else
-  static const std::array all = {Candidate{kPortableKernels, true}};
+  (void)cpu;
+  return std::array{Candidate{&kPortableKernels, true}};
 #endif
-  return all;
 }
 
 }  // namespace
 
-Result<const HostKernels*> select_kernels(std::string_view forced) {
+Result<const HostKernels*> select_kernels(std::string_view forced, const CpuFeatures& cpu) {
   const HostKernels* best = nullptr;
   std::string available;
-  for (const Candidate& candidate : candidates()) {
+  for (const Candidate& candidate : candidates(cpu)) {
     if (!candidate.available) continue;
-    if (forced == candidate.kernels.name) return &candidate.kernels;
-    best = &candidate.kernels;
+    if (forced == candidate.kernels->name) return candidate.kernels;
+    best = candidate.kernels;
     available += available.empty() ? "" : ", ";
-    available += candidate.kernels.name;
+    available += candidate.kernels->name;
   }
   if (forced.empty()) return best;
   return Error{ErrorCode::kConfiguration, "TROUPE_ISA is '" + std::string(forced) + "'; this CPU has: " + available, "",
                0};
 }
+
+Result<const HostKernels*> select_kernels(std::string_view forced) { return select_kernels(forced, cpu_features()); }
 
 Result<const HostKernels*> select_kernels_from_environment() {
   const char* forced = std::getenv("TROUPE_ISA");

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "gpu/host/kv_layout.hpp"
+#include "test/gpu/kernel_tables.hpp"
 #include "test/gpu/random_values.hpp"
 
 namespace troupe {
@@ -63,7 +64,7 @@ struct Heads {
 
 TEST_CASE("cache pages are the same bytes on every instruction set") {
   Random random(21);
-  for (const HostKernels* kernels : optimised_kernels()) {
+  for (const HostKernels* kernels : tested_kernels()) {
     for (std::uint32_t dim = 16; dim <= kHeadDimMax; dim += 16) {
       for (const Kind kind : kKinds) {
         CAPTURE(kernels->name, dim, static_cast<int>(kind));
@@ -80,7 +81,7 @@ TEST_CASE("cache pages are the same bytes on every instruction set") {
 }
 
 TEST_CASE("K or V that is not finite leaves no NaN in a page, and is told") {
-  auto tables = optimised_kernels();
+  auto tables = tested_kernels();
   tables.push_back(&kPortableKernels);
   for (const HostKernels* kernels : tables) {
     for (const KvType type : kTypes) {
@@ -117,7 +118,7 @@ TEST_CASE("f16 pages hold the largest half where a value is beyond it") {
 
 TEST_CASE("attention is the same bits on every instruction set, with windows, caps and spans alone") {
   Random random(22);
-  for (const HostKernels* kernels : optimised_kernels()) {
+  for (const HostKernels* kernels : tested_kernels()) {
     for (const std::uint32_t dim : {16U, 48U, 64U, 80U, 128U, 256U}) {
       for (const std::uint32_t tokens : {1U, 2U, 15U, 16U, 17U, 40U, 255U, 256U, 257U, 300U, 530U}) {
         const Kind kind = kKinds[random.below(std::size(kKinds))];
@@ -167,7 +168,7 @@ TEST_CASE("attention is the same bits on every instruction set, with windows, ca
 
 TEST_CASE("a query's result does not depend on the rows beside it") {
   Random random(23);
-  auto tables = optimised_kernels();
+  auto tables = tested_kernels();
   tables.push_back(&kPortableKernels);
   for (const HostKernels* kernels : tables) {
     const Heads heads(64, 270, Kind::kOrdinary, random);
@@ -191,7 +192,7 @@ TEST_CASE("a query's result does not depend on the rows beside it") {
 
 TEST_CASE("tokens after a query's position do not change its result, whatever they are") {
   Random random(24);
-  auto tables = optimised_kernels();
+  auto tables = tested_kernels();
   tables.push_back(&kPortableKernels);
   for (const HostKernels* kernels : tables) {
     CAPTURE(kernels->name);

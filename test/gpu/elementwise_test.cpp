@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "gpu/host/kv_layout.hpp"
+#include "test/gpu/kernel_tables.hpp"
 #include "test/gpu/random_values.hpp"
 
 namespace troupe {
@@ -20,7 +21,7 @@ struct QuantizedRow {
 
 TEST_CASE("norms and activations are the same bits on every instruction set") {
   Random random(kSeed);
-  for (const HostKernels* kernels : optimised_kernels()) {
+  for (const HostKernels* kernels : tested_kernels()) {
     for (const Kind kind : kKinds) {
       for (const std::uint32_t columns : {32U, 64U, 96U, 576U, 1536U, 32U * (1 + random.below(40))}) {
         CAPTURE(kernels->name, static_cast<int>(kind), columns);
@@ -51,7 +52,7 @@ TEST_CASE("norms and activations are the same bits on every instruction set") {
 
 TEST_CASE("powers of two, SiLU, GELU and soft caps are the same bits on every instruction set") {
   Random random(kSeed + 1);
-  for (const HostKernels* kernels : optimised_kernels()) {
+  for (const HostKernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
     const Aligned<float> x(64 * 1024 + 5), expected(x.size()), actual(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = -120.0F + 246.0F * random.uniform();
@@ -85,7 +86,7 @@ TEST_CASE("powers of two, SiLU, GELU and soft caps are the same bits on every in
 
 TEST_CASE("rotation and Hadamard transform are the same bits on every instruction set") {
   Random random(kSeed + 2);
-  for (const HostKernels* kernels : optimised_kernels()) {
+  for (const HostKernels* kernels : tested_kernels()) {
     for (std::uint32_t dims = 16; dims <= kHeadDimMax; dims += 16) {
       CAPTURE(kernels->name, dims);
       const Aligned<float> table(dims), expected(dims), actual(dims);
@@ -106,7 +107,7 @@ TEST_CASE("rotation and Hadamard transform are the same bits on every instructio
 
 TEST_CASE("of equal maxima the lowest index wins, on every instruction set") {
   Random random(kSeed + 3);
-  auto tables = optimised_kernels();
+  auto tables = tested_kernels();
   tables.push_back(&kPortableKernels);
   for (const HostKernels* kernels : tables) {
     for (const std::uint32_t n : {1U, 2U, 15U, 16U, 17U, 31U, 33U, 49152U, 49153U}) {

@@ -2,7 +2,9 @@
 // was cut.
 #include <catch2/catch.hpp>
 
+#include "test/gpu/kernel_tables.hpp"
 #include "test/gpu/random_values.hpp"
+#include "test/skip.hpp"
 
 namespace troupe {
 namespace {
@@ -59,31 +61,68 @@ struct Problem {
   Aligned<float> bias;
 };
 
-}  // namespace
+enum class Runs { kNative, kEmulated };
 
-TEST_CASE("matrix products are the same bits on every instruction set, for 1 to 17 tokens") {
+// Every format, shape and epilogue on one table, for 1 to 17 tokens.
+void compare_products(const std::string& name, Runs how) {
+  const HostKernels* kernels = nullptr;
+  for (const KernelTable& table : kernel_tables()) {
+    if (table.name == name) kernels = how == Runs::kNative ? table.native : table.emulated;
+  }
+  if (kernels == nullptr) {
+    return skip(how == Runs::kNative ? "this CPU has no " + name
+                                     : "this CPU has no AVX2, which the emulation of " + name + " needs");
+  }
   Random random(7);
-  for (const HostKernels* kernels : optimised_kernels()) {
-    for (const BlockFormat& format : block_formats()) {
-      const DType type = format.type;
-      for (std::uint32_t tokens = 1; tokens <= 17; ++tokens) {
-        const std::uint32_t block = std::max(format.block_elements, 32U);
-        const std::uint32_t columns = block * (1 + random.below(256 / block + 4));
-        const Problem problem(type, 2 * kTileRows * (1 + random.below(2)), columns, tokens, random);
-        for (const Epilogue epilogue : kEpilogues) {
-          CAPTURE(kernels->name, format_of(type).name, tokens, columns, static_cast<int>(epilogue));
-          const bool with_bias = tokens % 2 == 0;
-          CHECK(same_bits(problem.run(kPortableKernels, epilogue, with_bias),
-                          problem.run(*kernels, epilogue, with_bias)));
-        }
+  for (const BlockFormat& format : block_formats()) {
+    const DType type = format.type;
+    for (std::uint32_t tokens = 1; tokens <= 17; ++tokens) {
+      const std::uint32_t block = std::max(format.block_elements, 32U);
+      const std::uint32_t columns = block * (1 + random.below(256 / block + 4));
+      const Problem problem(type, 2 * kTileRows * (1 + random.below(2)), columns, tokens, random);
+      for (const Epilogue epilogue : kEpilogues) {
+        CAPTURE(kernels->name, format_of(type).name, tokens, columns, static_cast<int>(epilogue));
+        const bool with_bias = tokens % 2 == 0;
+        CHECK(
+            same_bits(problem.run(kPortableKernels, epilogue, with_bias), problem.run(*kernels, epilogue, with_bias)));
       }
     }
   }
 }
 
+}  // namespace
+
+// One case for each table and way to run it, so that the list of tests tells which ran.
+#if defined(__x86_64__)
+TEST_CASE("exact_native_avx2: contract 2: matrix products have the portable bits on this CPU's AVX2") {
+  compare_products("avx2", Runs::kNative);
+}
+TEST_CASE("exact_native_avxvnni: contract 2: matrix products have the portable bits on this CPU's AVX-VNNI") {
+  compare_products("avxvnni", Runs::kNative);
+}
+TEST_CASE("exact_native_avx512: contract 2: matrix products have the portable bits on this CPU's AVX-512") {
+  compare_products("avx512", Runs::kNative);
+}
+#if defined(TROUPE_EMULATED)
+TEST_CASE("exact_emulated_avxvnni: contract 2: matrix products have the portable bits with AVX-VNNI emulated") {
+  compare_products("avxvnni", Runs::kEmulated);
+}
+TEST_CASE("exact_emulated_avx512: contract 2: matrix products have the portable bits with AVX-512 emulated") {
+  compare_products("avx512", Runs::kEmulated);
+}
+#endif
+#elif defined(__aarch64__)
+TEST_CASE("exact_native_neon: contract 2: matrix products have the portable bits on this CPU's NEON") {
+  compare_products("neon", Runs::kNative);
+}
+TEST_CASE("exact_native_i8mm: contract 2: matrix products have the portable bits on this CPU's int8 matrices") {
+  compare_products("i8mm", Runs::kNative);
+}
+#endif
+
 TEST_CASE("shapes that are no whole tiles are padded with zeros") {
   Random random(8);
-  auto tables = optimised_kernels();
+  auto tables = tested_kernels();
   tables.push_back(&kPortableKernels);
   for (const HostKernels* kernels : tables) {
     for (const std::uint32_t rows : {1U, 15U, 17U, 40U}) {
@@ -103,7 +142,7 @@ TEST_CASE("shapes that are no whole tiles are padded with zeros") {
 
 TEST_CASE("a product does not depend on how tiles and tokens were cut") {
   Random random(9);
-  auto tables = optimised_kernels();
+  auto tables = tested_kernels();
   tables.push_back(&kPortableKernels);
   for (const HostKernels* kernels : tables) {
     for (const DType type : {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ8_0, DType::kF32, DType::kF16}) {
@@ -131,7 +170,7 @@ TEST_CASE("a product does not depend on how tiles and tokens were cut") {
 
 TEST_CASE("more tokens than one pass over the weights takes are the same bits as one by one") {
   Random random(10);
-  for (const HostKernels* kernels : optimised_kernels()) {
+  for (const HostKernels* kernels : tested_kernels()) {
     for (const DType type : {DType::kQ4_1, DType::kBF16}) {
       CAPTURE(kernels->name, format_of(type).name);
       const Problem problem(type, 48, 64, 300, random);

@@ -72,7 +72,7 @@ RandomRows::RandomRows(DType type, std::uint32_t rows, std::uint32_t columns, Ra
       case DType::kF16:
         put_scale(block, random);
         break;
-      case DType::kMxfp4:  // an exponent: any is finite; the products of large ones are not
+      case DType::kMxfp4:  // an exponent: the products of large ones are not finite
         block[0] = static_cast<std::byte>(random.below(4) == 0 ? random.below(4) : 100 + random.below(32));
         break;
       default:
@@ -85,7 +85,7 @@ RandomRows::RandomRows(DType type, std::uint32_t rows, std::uint32_t columns, Ra
 
 std::vector<const HostKernels*> optimised_kernels() {
   std::vector<const HostKernels*> tables;
-  for (const char* name : {"avx2", "avx512", "neon"}) {
+  for (const char* name : {"avx2", "avxvnni", "avx512", "neon", "i8mm"}) {
     if (const auto kernels = select_kernels(name); kernels.ok()) tables.push_back(*kernels);
   }
   return tables;

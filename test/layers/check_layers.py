@@ -45,6 +45,7 @@ LIBRARIES = {
     "cublas_v2.h": ("gpu/cuda/",),
     "cublasLt.h": ("gpu/cuda/",),
     "catch2": ("test/",),
+    "simde": ("test/gpu/",),
     "benchmark": ("bench/",),
 }
 # POSIX and Linux headers, and who needs the operating system.

@@ -100,6 +100,18 @@ TEST_CASE("load_model refuses weights whose scales are not finite") {
   CHECK_THAT(loaded.error().message, Catch::Contains("blk.0.ffn_down.weight: "));
 }
 
+TEST_CASE("load_model refuses MXFP4 weights with a scale that is no number") {
+  GgufWriter file = tiny_model_with_tokenizer({});
+  Bytes blocks = random_blocks(DType::kMxfp4, 64 * 128, 0.1F, 3);
+  blocks[17 * 5] = 255;  // E8M0's NaN
+  file.without_tensor("blk.0.ffn_down.weight").tensor("blk.0.ffn_down.weight", {128, 64}, 39, blocks);
+  TemporaryFile on_disk(file.bytes());
+  auto loaded = load_model(on_disk.path(), options());
+  REQUIRE_FALSE(loaded.ok());
+  CHECK(loaded.error().code == ErrorCode::kModelFile);
+  CHECK_THAT(loaded.error().message, Catch::Contains("blk.0.ffn_down.weight: ") && Catch::Contains("is not finite"));
+}
+
 TEST_CASE("load_model refuses a model that does not fit") {
   TemporaryFile file(tiny_model_with_tokenizer({}).bytes());
   LoadOptions o = options();

@@ -1,0 +1,21 @@
+// The canon for CPUs with AVX-VNNI, AVX2, FMA and F16C. This file alone is compiled with their flags.
+#include "gpu/host/simd/basics.inc"
+#include "gpu/host/simd/bytes_x86.inc"
+#include "gpu/host/simd/lanes_avx2.inc"
+// Lanes first.
+#include "gpu/host/simd/dots_avxvnni.inc"
+#include "gpu/host/simd/elementwise.inc"
+// Then what is built on them.
+#include "gpu/host/simd/attention.inc"
+#include "gpu/host/simd/gemm_codes.inc"
+#include "gpu/host/simd/gemm_dots.inc"
+// What needs them, and the forms for floats, last.
+#include "gpu/host/simd/attention_halves.inc"
+#include "gpu/host/simd/gemm.inc"
+#include "gpu/host/simd/gemm_floats.inc"
+
+namespace troupe {
+const HostKernels kAvxVnniKernels = {
+    "avxvnni", rmsnorm,   rmsnorm_quantize, quantize,      gemm,       gemm_floats, gate_mul_rows, rope,   hadamard,
+    append_kv, attention, append_kv_halves, attend_halves, join_spans, soft_cap_of, max_logit,     exp2_of};
+}  // namespace troupe

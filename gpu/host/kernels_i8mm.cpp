@@ -1,0 +1,21 @@
+// The canon for ARM CPUs with NEON and int8 matrix instructions. This file alone is compiled with their flags.
+#include "gpu/host/simd/basics.inc"
+#include "gpu/host/simd/lanes_neon.inc"
+// Lanes first.
+#include "gpu/host/simd/dots_i8mm.inc"
+#include "gpu/host/simd/elementwise.inc"
+// Then what is built on them.
+#include "gpu/host/simd/attention.inc"
+#include "gpu/host/simd/gemm_codes.inc"
+#include "gpu/host/simd/gemm_dots.inc"
+#include "gpu/host/simd/gemm_two_tokens.inc"
+// What needs them, and the forms for floats, last.
+#include "gpu/host/simd/attention_halves.inc"
+#include "gpu/host/simd/gemm.inc"
+#include "gpu/host/simd/gemm_floats.inc"
+
+namespace troupe {
+const HostKernels kI8mmKernels = {"i8mm",        rmsnorm,    rmsnorm_quantize, quantize,  gemm,      gemm_floats,
+                                  gate_mul_rows, rope,       hadamard,         append_kv, attention, append_kv_halves,
+                                  attend_halves, join_spans, soft_cap_of,      max_logit, exp2_of};
+}  // namespace troupe
