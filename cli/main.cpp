@@ -76,7 +76,7 @@ int run(int argc, char** argv) {
 
   QuantizeArguments quantize_arguments;
   CLI::App* quantize_command = app.add_subcommand("quantize", "write a model file anew with weights of another type");
-  quantize_command->add_option("from", quantize_arguments.from, "the model, a GGUF file")->required();
+  quantize_command->add_option("from", quantize_arguments.from, "the model, a GGUF file or a Hugging Face folder")->required();
   quantize_command->add_option("to", quantize_arguments.to, "the file to write")->required();
   quantize_command
       ->add_option("--type", quantize_arguments.type,

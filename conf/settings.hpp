@@ -127,7 +127,7 @@ inline const Knob kKnobs[] = {
   {"metrics.host", &Settings::metrics_host, "address", 0, 0, "scrapers on this machine; set 0.0.0.0 in a pod"},
   {"metrics.port", &Settings::metrics_port, "port", 0, 65535, "0 takes a free one and prints it"},
   {"metrics.aliases", &Settings::metrics_aliases, "list", 0, 0, "the same figures under the names that dashboards of vllm, tgi and llamacpp read"},
-  {"model.path", &Settings::model, "file", 0, 0, "a GGUF file"},
+  {"model.path", &Settings::model, "path", 0, 0, "a GGUF file, or a Hugging Face folder with safetensors"},
   {"model.name", &Settings::model_name, "name", 0, 0, "what /v1/models says; empty: the file's name"},
   {"model.aliases", &Settings::model_aliases, "list", 0, 0, "further names requests may use", kLive},
   {"model.context", &Settings::context, "tokens", 0, 1U << 20, "prompt and output of one sequence; 0: the model's own"},

@@ -2,19 +2,17 @@
 
 #include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <map>
 #include <mutex>
 #include <thread>
 
 #include "model/architectures/architecture.hpp"
-#include "model/gguf/gguf_file.hpp"
 #include "model/gguf/load_error.hpp"
 #include "model/host_engine/host_step_runner.hpp"
 #include "model/host_engine/lazy_step_runner.hpp"
 #include "model/host_engine/numerics_class.hpp"
 #include "model/host_engine/warm_up.hpp"
-#include "model/tokenizer_metadata.hpp"
+#include "model/model_source.hpp"
 #include "runtime/log.hpp"
 #include "text/text_codec.hpp"
 #include "text/utf8.hpp"
@@ -22,14 +20,14 @@
 namespace troupe {
 namespace {
 
-// A file that has passed every check but those of its weights' values. The description points into the file.
+// A model that has passed every check but those of its weights' values. The description points into the source.
 struct Checked {
-  std::unique_ptr<GgufFile> file;
+  std::unique_ptr<ModelSource> source;
   ModelDescription description;
   CheckedModel model;
 };
 
-// The type most of the weights have: what people call the file's quantization.
+// The type most of the weights have: what people call the model's quantization.
 std::string quantization_of(const TensorTable& tensors) {
   std::map<std::string, std::uint64_t> elements;
   for (const auto& [name, tensor] : tensors.all())
@@ -47,18 +45,18 @@ std::string general_name_of(const Metadata& metadata) {
 }
 
 Result<Checked> check(const std::string& path, const HostLimits& limits, const MemoryBudget& memory) {
-  auto file = GgufFile::open(path);
-  if (!file) return file.error();
+  auto source = open_model(path);
+  if (!source) return source.error();
   Checked checked;
-  checked.file = std::make_unique<GgufFile>(std::move(*file));
-  const Metadata& metadata = checked.file->metadata();
-  auto description = describe_model(metadata, checked.file->tensors());
+  checked.source = std::move(*source);
+  const Metadata& metadata = checked.source->metadata();
+  auto description = describe_model(metadata, checked.source->tensors());
   if (!description) return description.error();
   checked.description = std::move(*description);
   const HyperParameters& hyper = checked.description.hyper;
   auto plan = plan_memory(checked.description, limits, memory);
   if (!plan) return plan.error();
-  auto spec = read_tokenizer_spec(metadata, hyper.vocab_size);
+  auto spec = checked.source->take_tokenizer(hyper.vocab_size);
   if (!spec) return spec.error();
   bool has_chat_template = !spec->chat_template.empty();
   auto codec = make_text_codec(std::move(*spec));
@@ -69,13 +67,13 @@ Result<Checked> check(const std::string& path, const HostLimits& limits, const M
   }
 
   ModelCard& card = checked.model.card;
-  card.name = std::filesystem::path(path).stem().string();
-  card.created_s = checked.file->modified_s();
+  card.name = checked.source->name();
+  card.created_s = checked.source->modified_s();
   card.context_length = plan->context;
   card.vocab_size = hyper.vocab_size;
   card.embedding_size = hyper.hidden_size;
   card.architecture = hyper.architecture;
-  card.quantization = quantization_of(checked.file->tensors());
+  card.quantization = quantization_of(checked.source->tensors());
   card.codec = std::move(*codec);
   checked.model.general_name = general_name_of(metadata);
   checked.model.memory = *plan;
@@ -96,7 +94,7 @@ std::string describe_weights(const HostModel& model, const HostKernels& kernels)
 }
 
 std::string class_of(const Checked& checked, const LoadOptions& options, std::uint64_t hash) {
-  return numerics_class(checked.file->header(), hash, checked.description, checked.model.memory.context,
+  return numerics_class(checked.source->header(), hash, checked.description, checked.model.memory.context,
                         options.limits.formats.weights, checked.model.memory.kv_type);
 }
 
@@ -116,16 +114,16 @@ class Maker {
     log(LogLevel::kInfo, "model", describe_weights(**weights, *options_.kernels));
     if (options_.pin_memory) pinned((*weights)->pin_memory(), (*weights)->weights_bytes, "weights");
     weights_ = *weights;
-    checked_.file.reset();
+    checked_.source.reset();
     return weights_;
   }
 
-  // Of which class the weights will be, from the bytes of the file alone.
+  // Of which class the weights will be, from the bytes of the source alone.
   std::string numerics_class() {
     ThreadPool pool(options_.limits.threads, "load");
     pool.begin_step();
-    std::uint64_t hash = content_hash(checked_.file->tensors(), pool,
-                                      [&](std::span<const std::byte> read) { checked_.file->forget(read); });
+    std::uint64_t hash = content_hash(checked_.source->tensors(), pool,
+                                      [&](std::span<const std::byte> read) { checked_.source->forget(read); });
     pool.end_step();
     return class_of(checked_, options_, hash);
   }
@@ -160,10 +158,10 @@ class Maker {
  private:
   Result<std::shared_ptr<const HostModel>> pack(const std::function<void()>& alive) {
     ThreadPool pool(options_.limits.threads, "load", options_.limits.pins);
-    return make_host_model(checked_.description, checked_.file->tensors(), checked_.file->header(),
+    return make_host_model(checked_.description, checked_.source->tensors(), checked_.source->header(),
                            checked_.model.memory.context, options_.limits.formats, pool, options_.progress,
                            [&](std::span<const std::byte> read) {
-                             checked_.file->forget(read);
+                             checked_.source->forget(read);
                              alive();
                            });
   }
@@ -176,7 +174,7 @@ class Maker {
   }
 
   std::mutex mutex_;
-  Checked checked_;  // its file goes when the weights are packed
+  Checked checked_;  // its source goes when the weights are packed
   const LoadOptions options_;
   std::shared_ptr<const HostModel> weights_;
   std::atomic<bool> had_runner_ = false;

@@ -1,6 +1,7 @@
 #pragma once
-// From a path to everything the server needs of a model: weights, text codec, card, and a way to make runners. Every
-// error reads "cannot load model 'X': <field>: <reason>" (kModelFile), or says why it does not fit (kConfiguration).
+// From a path, of a GGUF file or of a Hugging Face folder, to everything the server needs of a model: weights, text
+// codec, card, and a way to make runners. Every error reads "cannot load model 'X': <field>: <reason>" (kModelFile), or
+// says why it does not fit (kConfiguration).
 #include <memory>
 #include <string>
 
@@ -26,7 +27,7 @@ struct LoadOptions {
 };
 
 struct LoadedModel {
-  ModelCard card;            // without aliases; name is the file's name without ".gguf"
+  ModelCard card;            // without aliases; name is the file's name without ".gguf", or the folder's
   std::string general_name;  // what the file calls the model, or empty
   MemoryPlan memory;
   std::shared_ptr<const HostModel> weights;  // none yet without preload

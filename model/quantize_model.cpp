@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstring>
+#include <tuple>
 #include <vector>
 
 #include "gpu/host/thread_pool.hpp"
-#include "model/gguf/gguf_file.hpp"
 #include "model/gguf/gguf_output.hpp"
 #include "model/gguf/load_error.hpp"
+#include "model/model_source.hpp"
 #include "tensor/quantize.hpp"
 
 namespace troupe {
@@ -69,7 +71,7 @@ bool has_few_bits(DType type) {
 }
 
 DType type_for(const std::string& name, const GgufTensor& tensor, DType wanted) {
-  if (tensor.dimensions < 2) return tensor.type;
+  if (tensor.dimensions < 2) return DType::kF32;  // what every program reads
   bool is_vocabulary = name == "token_embd.weight" || name == "output.weight";
   DType type = is_vocabulary && has_few_bits(wanted) ? DType::kQ6_K : wanted;
   if (tensor.shape[0] % format_of(type).block_elements != 0) type = with_blocks_of_32(type);
@@ -108,6 +110,17 @@ std::string convert(const GgufTensor& from, DType type, ThreadPool& pool, std::v
   return fits ? "" : std::string("has a value that is too large for ") + target.name;
 }
 
+std::vector<std::byte> in_order(std::span<const std::byte> rows, const RowOrder& order) {
+  std::vector<std::byte> out(rows.size());
+  const std::size_t bytes = rows.size() / order.size();
+  for (std::size_t i = 0; i < order.size(); ++i) std::memcpy(&out[i * bytes], &rows[order[i] * bytes], bytes);
+  return out;
+}
+
+Error cannot_read(const std::string& path, const Error& error) {
+  return Error{error.code, "cannot read '" + path + "': " + error.message, "", 0};
+}
+
 }  // namespace
 
 Result<QuantizedFile> quantize_model(const std::string& from, const std::string& to, DType type, std::uint32_t threads,
@@ -119,13 +132,16 @@ Result<QuantizedFile> quantize_model(const std::string& from, const std::string&
                      "Q5_1, Q4_K, Q4_0, Q4_1 or IQ4_NL)",
                  "", 0};
   }
-  auto file = GgufFile::open(from);
-  if (!file) return Error{ErrorCode::kModelFile, "cannot read '" + from + "': " + file.error().message, "", 0};
+  auto source = open_model(from);
+  if (!source) return cannot_read(from, source.error());
+  auto form = (*source)->gguf_form();
+  if (!form) return cannot_read(from, form.error());
 
   std::vector<std::pair<std::string, const GgufTensor*>> sources;
-  for (const auto& [name, tensor] : file->tensors().all()) sources.emplace_back(name, &tensor);
-  std::sort(sources.begin(), sources.end(),
-            [](const auto& a, const auto& b) { return a.second->offset < b.second->offset; });
+  for (const auto& [name, tensor] : (*source)->tensors().all()) sources.emplace_back(name, &tensor);
+  std::sort(sources.begin(), sources.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.second->offset, a.first) < std::tie(b.second->offset, b.first);
+  });
   QuantizedFile result;
   std::vector<TensorToWrite> targets;
   for (const auto& [name, tensor] : sources) {
@@ -138,11 +154,12 @@ Result<QuantizedFile> quantize_model(const std::string& from, const std::string&
   }
   std::map<std::string, std::uint32_t> changed = {{"general.file_type", file_type_of(type)},
                                                   {"general.quantization_version", 2}};
-  if (file->metadata().has("split.count")) changed["split.count"] = changed["split.no"] = 0;  // what is written is one file
-  auto output = GgufOutput::create(to, file->metadata(), changed, targets);
+  if (form->metadata.has("split.count"))
+    changed["split.count"] = changed["split.no"] = 0;  // what is written is one file
+  auto output = GgufOutput::create(to, form->metadata, changed, targets);
   if (!output) return output.error();
   ThreadPool pool(threads, "quantize");
-  std::vector<std::byte> converted;
+  std::vector<std::byte> converted, reordered;
   std::uint64_t done = 0;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const GgufTensor& tensor = *sources[i].second;
@@ -154,8 +171,12 @@ Result<QuantizedFile> quantize_model(const std::string& from, const std::string&
       if (!wrong.empty()) return load_error(sources[i].first, wrong);
       bytes = converted;
     }
+    if (auto order = form->orders.find(&tensor); order != form->orders.end()) {
+      reordered = in_order(bytes, order->second);
+      bytes = reordered;
+    }
     if (Status status = output->append(bytes); !status) return status.error();
-    file->forget(tensor.bytes);
+    (*source)->forget(tensor.bytes);
     done += tensor.byte_count;
     if (progress) progress(static_cast<double>(done) / static_cast<double>(result.bytes_before));
   }

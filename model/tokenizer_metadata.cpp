@@ -7,6 +7,13 @@ namespace {
 
 constexpr const char* kPrefix = "tokenizer.ggml.";
 
+constexpr std::pair<const char*, std::optional<std::uint32_t> TokenizerSpec::*> kIds[] = {
+    {"bos_token_id", &TokenizerSpec::bos_id},         {"eos_token_id", &TokenizerSpec::eos_id},
+    {"eot_token_id", &TokenizerSpec::eot_id},         {"eom_token_id", &TokenizerSpec::eom_id},
+    {"unknown_token_id", &TokenizerSpec::unknown_id}, {"padding_token_id", &TokenizerSpec::padding_id},
+    {"fim_pad_token_id", &TokenizerSpec::fim_pad_id}, {"fim_rep_token_id", &TokenizerSpec::fim_rep_id},
+    {"fim_sep_token_id", &TokenizerSpec::fim_sep_id}};
+
 // Stores a value or keeps the first error.
 template <class T, class Target>
 void store(Result<T> value, Target& target, Status& status) {
@@ -58,15 +65,38 @@ Result<TokenizerSpec> read_tokenizer_spec(const Metadata& metadata, std::uint32_
   if (!spec.scores.empty())
     if (Status s = check_length("scores", spec.scores.size(), vocab_size); !s) return s.error();
 
-  const std::pair<const char*, std::optional<std::uint32_t> TokenizerSpec::*> ids[] = {
-      {"bos_token_id", &TokenizerSpec::bos_id},         {"eos_token_id", &TokenizerSpec::eos_id},
-      {"eot_token_id", &TokenizerSpec::eot_id},         {"eom_token_id", &TokenizerSpec::eom_id},
-      {"unknown_token_id", &TokenizerSpec::unknown_id}, {"padding_token_id", &TokenizerSpec::padding_id},
-      {"fim_pad_token_id", &TokenizerSpec::fim_pad_id}, {"fim_rep_token_id", &TokenizerSpec::fim_rep_id},
-      {"fim_sep_token_id", &TokenizerSpec::fim_sep_id}};
-  for (auto [name, member] : ids) read_id(metadata, name, vocab_size, spec.*member, status);
+  for (auto [name, member] : kIds) read_id(metadata, name, vocab_size, spec.*member, status);
   if (!status) return status.error();
   return spec;
+}
+
+Status write_tokenizer_spec(const TokenizerSpec& given, MetadataWriter& keys) {
+  if (given.model != "gpt2" && given.model != "llama")
+    return load_error("tokenizer", "GGUF has no kind for this one (" + printable(given.model) +
+                                       "); byte-level BPE and SentencePiece can be written");
+  TokenizerSpec spec = given;
+  // GGUF has three keys for what ends the output.
+  for (std::uint32_t id : spec.more_end_ids) {
+    if (id == spec.eos_id || id == spec.eot_id || id == spec.eom_id) continue;
+    for (auto end : {&TokenizerSpec::eos_id, &TokenizerSpec::eot_id, &TokenizerSpec::eom_id}) {
+      if (spec.*end) continue;
+      spec.*end = id;
+      break;
+    }
+  }
+  auto key = [](const char* name) { return std::string(kPrefix) + name; };
+  keys.text(key("model"), spec.model).texts(key("tokens"), spec.tokens);
+  if (!spec.token_types.empty()) keys.integers(key("token_type"), spec.token_types);
+  if (!spec.pre.empty()) keys.text(key("pre"), spec.pre);
+  if (!spec.scores.empty()) keys.floats(key("scores"), spec.scores);
+  if (!spec.merges.empty()) keys.texts(key("merges"), spec.merges);
+  for (auto [name, member] : kIds)
+    if (spec.*member) keys.u32(key(name), *(spec.*member));
+  if (spec.add_bos) keys.flag(key("add_bos_token"), *spec.add_bos);
+  if (spec.add_eos) keys.flag(key("add_eos_token"), *spec.add_eos);
+  if (spec.add_space_prefix) keys.flag(key("add_space_prefix"), *spec.add_space_prefix);
+  if (!spec.chat_template.empty()) keys.text("tokenizer.chat_template", spec.chat_template);
+  return {};
 }
 
 }  // namespace troupe

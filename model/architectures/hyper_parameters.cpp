@@ -9,7 +9,6 @@ namespace troupe {
 namespace {
 
 constexpr std::uint64_t kHiddenMax = 1U << 17;
-constexpr std::uint64_t kLayersMax = 512;
 constexpr std::uint64_t kIntermediateMax = 1U << 20;
 constexpr std::uint64_t kHeadsMax = 1024;
 constexpr std::uint32_t kHeadDimStep = 16;  // of the kernels

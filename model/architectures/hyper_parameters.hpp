@@ -25,6 +25,7 @@ struct HyperParameters {
 };
 
 inline constexpr std::uint64_t kContextMax = 1U << 24;
+inline constexpr std::uint64_t kLayersMax = 512;
 
 // Keys are "<architecture>.context_length" and so on. An error stays in the reader.
 HyperParameters read_hyper_parameters(KeyReader& reader, const std::string& architecture);

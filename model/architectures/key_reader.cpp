@@ -30,6 +30,13 @@ std::string KeyReader::text(const char* name, const char* fallback) {
   return fallback;
 }
 
+bool KeyReader::flag(const char* name, bool fallback) {
+  auto flag = metadata_.flag(key(name));
+  if (flag) return flag->value_or(fallback);
+  keep(flag.error());
+  return false;
+}
+
 void KeyReader::require(bool condition, const char* name, const std::string& reason) {
   if (!condition) keep(load_error(key(name), reason));
 }

@@ -18,11 +18,13 @@ class KeyReader {
   std::string key(const char* name) const { return prefix_ + name; }
   bool has(const char* name) const { return metadata_.has(key(name)); }
 
-  // What is missing without a fallback, of another type or out of range is an error, and `min`, 0 or "" is returned.
+  // What is missing without a fallback, of another type or out of range is an error, and `min`, 0, "" or false is
+  // returned.
   std::uint32_t count(const char* name, std::uint64_t min, std::uint64_t max,
                       std::optional<std::uint64_t> fallback = {});
   double real(const char* name, double min, double max, std::optional<double> fallback = {});
   std::string text(const char* name, const char* fallback);
+  bool flag(const char* name, bool fallback);
   void require(bool condition, const char* name, const std::string& reason);
 
   const Status& status() const { return status_; }

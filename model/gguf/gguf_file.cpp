@@ -1,13 +1,12 @@
 #include "model/gguf/gguf_file.hpp"
 
-#include <algorithm>
 #include <bit>
-#include <cctype>
 #include <cstdio>
 
 #include "model/gguf/cursor.hpp"
 #include "model/gguf/load_error.hpp"
 #include "model/gguf/metadata_parser.hpp"
+#include "model/gguf/mistaken_file.hpp"
 
 namespace troupe {
 namespace {
@@ -16,21 +15,11 @@ constexpr std::uint64_t kAlignmentDefault = 32;
 constexpr std::uint64_t kAlignmentMin = 8;
 constexpr std::uint64_t kAlignmentMax = 1U << 20;
 
-bool starts_with(std::string_view text, std::string_view lower_case) {
-  return text.size() >= lower_case.size() &&
-         std::equal(lower_case.begin(), lower_case.end(), text.begin(), [](char wanted, char c) {
-           return wanted == static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-         });
-}
-
-// What people really hand over instead of a model.
 std::string what_else(std::string_view text) {
-  if (starts_with(text, "version https://git-lfs"))
-    return "this is a Git LFS pointer, not the model itself (git lfs pull fetches it)";
-  if (starts_with(text, "<!doctype html") || starts_with(text, "<html"))
-    return "this is an HTML page, not a model: the download failed";
-  if (text.substr(0, 2) == "PK") return "this is a zip archive or a PyTorch file, not a GGUF file";
-  if (text.size() > 9 && text[8] == '{') return "this looks like a safetensors file; only GGUF is supported";
+  if (std::string reason = mistaken_file(text); !reason.empty()) return reason;
+  if (text.size() > 9 && text[8] == '{')
+    return "this is a safetensors file; give the folder it is in, with config.json and tokenizer.json";
+  if (text.substr(0, 1) == "{") return "this is a JSON file; give the folder it is in";
   return "this is not a GGUF file (its first bytes are \"" + printable(text.substr(0, 4)) + "\")";
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "model/gguf/metadata_writer.hpp"
 #include "tensor/shape.hpp"
 
 namespace troupe {
@@ -21,26 +22,15 @@ void put_text(std::string& out, std::string_view text) {
 std::string header_of(const Metadata& source, std::map<std::string, std::uint32_t> numbers,
                       const std::vector<TensorToWrite>& tensors) {
   numbers["general.alignment"] = kAlignment;
-  std::string pairs;
-  std::uint64_t count = 0;
-  for (const auto& [key, value] : source.all()) {
-    if (numbers.contains(std::string(key))) continue;
-    put_text(pairs, key);
-    put(pairs, static_cast<std::uint32_t>(value.type));
-    pairs.append(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
-    ++count;
-  }
-  for (const auto& [key, number] : numbers) {
-    put_text(pairs, key);
-    put(pairs, static_cast<std::uint32_t>(ValueType::kU32));
-    put(pairs, number);
-    ++count;
-  }
+  MetadataWriter pairs;
+  for (const auto& [key, value] : source.all())
+    if (!numbers.contains(std::string(key))) pairs.value(key, value);
+  for (const auto& [key, number] : numbers) pairs.u32(key, number);
   std::string out = "GGUF";
   put(out, std::uint32_t{3});
   put(out, static_cast<std::uint64_t>(tensors.size()));
-  put(out, count);
-  out += pairs;
+  put(out, pairs.count());
+  out.append(reinterpret_cast<const char*>(pairs.bytes().data()), pairs.bytes().size());
   std::uint64_t offset = 0;
   for (const TensorToWrite& tensor : tensors) {
     put_text(out, tensor.name);

@@ -50,6 +50,15 @@ const GgufTensor* TensorTable::find(std::string_view name) const {
   return found == tensors_.end() ? nullptr : &found->second;
 }
 
+void TensorTable::keep_rows(std::string_view name, std::uint64_t rows) {
+  auto found = tensors_.find(name);
+  if (found == tensors_.end() || found->second.dimensions != 2 || found->second.shape[1] <= rows) return;
+  GgufTensor& tensor = found->second;
+  tensor.byte_count = rows * tensor.row_bytes();
+  tensor.shape[1] = rows;
+  tensor.bytes = tensor.bytes.first(tensor.byte_count);
+}
+
 Status TensorTable::bind(std::span<const std::uint8_t> data, std::uint64_t alignment) {
   std::vector<std::pair<std::uint64_t, std::string_view>> by_offset;
   by_offset.reserve(tensors_.size());

@@ -39,6 +39,9 @@ class TensorTable {
   const GgufTensor* find(std::string_view name) const;
   const std::map<std::string, GgufTensor, std::less<>>& all() const { return tensors_; }
 
+  // A matrix's first rows only; nothing happens when it has no more of them, or is not there.
+  void keep_rows(std::string_view name, std::uint64_t rows);
+
   // Points every tensor at its bytes. Offsets must be aligned, inside of `data` and free of overlaps.
   Status bind(std::span<const std::uint8_t> data, std::uint64_t alignment);
 

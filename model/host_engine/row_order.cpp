@@ -21,6 +21,16 @@ RowOrder half_split_order(std::size_t rows, std::uint32_t head_dim, RopePairs pa
   return order;
 }
 
+RowOrder adjacent_order(std::size_t rows, std::uint32_t head_dim) {
+  RowOrder order = file_order(rows);
+  std::uint32_t half = head_dim / 2;
+  for (std::uint32_t i = 0; i < order.size(); ++i) {
+    std::uint32_t head = i / head_dim, within = i % head_dim;
+    order[i] = head * head_dim + within / 2 + within % 2 * half;
+  }
+  return order;
+}
+
 RowPointers rows_of(const GgufTensor& tensor, const RowOrder& order) {
   RowPointers rows(order.size());
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = tensor.row(order[i]);
