@@ -7,8 +7,10 @@
 #include <cstdio>
 
 #include "cli/batching.hpp"
+#include "conf/chat_template_source.hpp"
 #include "runtime/cpu_count.hpp"
 #include "runtime/cpu_topology.hpp"
+#include "text/chat_template/chat_template.hpp"
 
 namespace troupe {
 namespace {
@@ -74,6 +76,15 @@ HostLimits host_limits(const Settings& settings, std::uint32_t compute_threads) 
   return limits;
 }
 
+Result<std::string> chat_template_of(const Settings& settings) {
+  if (settings.chat_template.empty()) return std::string();
+  auto source = chat_template_source(settings.chat_template);
+  if (!source) return source;
+  if (auto compiled = ChatTemplate::compile(*source); !compiled)
+    return Error{ErrorCode::kConfiguration, "model.chat_template: " + compiled.error().message, "", 0};
+  return source;
+}
+
 MemoryBudget memory_budget(const Settings& settings) { return {allowed_memory_bytes(), settings.kv_memory.value}; }
 
 std::string mebibytes(std::uint64_t bytes) { return std::to_string((bytes + (1U << 19)) >> 20U) + " MiB"; }
@@ -106,6 +117,9 @@ Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EnginePar
     metrics->memory_pinned.add(static_cast<double>(bytes));
   };
   load.profiler = engine->profiler;
+  auto chat_template = chat_template_of(settings);
+  if (!chat_template) return chat_template.error();
+  load.chat_template = std::move(*chat_template);
   auto model = load_model(settings.model, load);
   if (!model) return model.error();
 

@@ -45,6 +45,10 @@ ThreadPlan thread_plan(const Settings& settings);
 HostLimits host_limits(const Settings& settings, std::uint32_t compute_threads);
 MemoryBudget memory_budget(const Settings& settings);
 
+// The chat template that model.chat_template names, read and compiled once to see that it can be; empty: the model's
+// own.
+Result<std::string> chat_template_of(const Settings& settings);
+
 std::string mebibytes(std::uint64_t bytes);  // "97 MiB"
 
 // "weights 97 MiB, workspace 5 MiB, KV 1024 blocks of 16 tokens (16384 tokens, 200 MiB), context 8192"

@@ -1,7 +1,7 @@
 # The flags every target of ours gets, and the two words the rooms' CMakeLists.txt are written in.
 option(TROUPE_WERROR "Treat warnings as errors" OFF)
 set(TROUPE_SANITIZE "" CACHE STRING "Comma-separated sanitizers, e.g. address,undefined")
-set(TROUPE_TREE "release" CACHE STRING "Which build tree this is: dev, release or tsan; tests choose theirs by it")
+set(TROUPE_TREE "release" CACHE STRING "Which build tree this is: dev, release, tsan, arm or fuzz; tests choose theirs by it")
 
 add_library(troupe_options INTERFACE)
 target_compile_features(troupe_options INTERFACE cxx_std_20)
@@ -13,8 +13,11 @@ target_compile_options(troupe_options INTERFACE
   $<$<BOOL:${TROUPE_WERROR}>:-Werror>)
 if(TROUPE_SANITIZE)
   target_compile_options(troupe_options INTERFACE -fsanitize=${TROUPE_SANITIZE} -fno-omit-frame-pointer
-    -Wno-maybe-uninitialized)  # g++ 12 sees ghosts through the instrumentation
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # g++ 12 sees ghosts through the instrumentation
   target_link_options(troupe_options INTERFACE -fsanitize=${TROUPE_SANITIZE})
+endif()
+if(TROUPE_TREE STREQUAL "fuzz")
+  target_compile_options(troupe_options INTERFACE -fno-sanitize-recover=undefined)
 endif()
 if(TROUPE_SANITIZE STREQUAL "thread")
   target_compile_options(troupe_options INTERFACE -Wno-tsan)  # a fence of Asio's that TSan does not model

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 
 #include "conf/quantity.hpp"
 #include "conf/tenants.hpp"
@@ -220,8 +221,30 @@ std::string environment_name(const Knob& knob) {
   return name;
 }
 
+namespace {
+
+// As a basic string of TOML: in one line, whatever is in it.
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') {
+      out += {'\\', c};
+    } else if (c == '\n' || c == '\t' || c == '\r') {
+      out += {'\\', c == '\n' ? 'n' : c == '\t' ? 't' : 'r'};
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04X", static_cast<unsigned>(c));
+      out += escape;
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+}  // namespace
+
 std::string value_text(const Knob& knob, const Settings& settings) {
-  auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
   if (auto* flag = std::get_if<bool Settings::*>(&knob.member)) return settings.*(*flag) ? "true" : "false";
   if (auto* number = std::get_if<std::uint32_t Settings::*>(&knob.member)) return std::to_string(settings.*(*number));
   if (auto* real = std::get_if<double Settings::*>(&knob.member)) return number_text(settings.*(*real));

@@ -46,6 +46,7 @@ struct Settings {
   std::string model;
   std::string model_name;
   TextList model_aliases;
+  std::string chat_template;
   std::uint32_t context = 0;
   bool quantization = false;
   std::string precision = "int8";
@@ -130,6 +131,7 @@ inline const Knob kKnobs[] = {
   {"model.path", &Settings::model, "path", 0, 0, "a GGUF file, or a Hugging Face folder with safetensors"},
   {"model.name", &Settings::model_name, "name", 0, 0, "what /v1/models says; empty: the file's name"},
   {"model.aliases", &Settings::model_aliases, "list", 0, 0, "further names requests may use", kLive},
+  {"model.chat_template", &Settings::chat_template, "file or text", 0, 0, "instead of the model's own: a file, or the template itself when it has {{ or {% in it; empty: the model's own"},
   {"model.context", &Settings::context, "tokens", 0, 1U << 20, "prompt and output of one sequence; 0: the model's own"},
   {"model.quantization.enabled", &Settings::quantization, "bool", 0, 0, "quantise weights that are floats while loading; weights that are quantised stay as they are"},
   {"model.quantization.precision", &Settings::precision, "precision", 0, 0, "int8: Q8_0, hardly any loss; int4: Q4_1 and an int8 head, half the memory of int8"},

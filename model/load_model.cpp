@@ -44,7 +44,8 @@ std::string general_name_of(const Metadata& metadata) {
   return *name;
 }
 
-Result<Checked> check(const std::string& path, const HostLimits& limits, const MemoryBudget& memory) {
+Result<Checked> check(const std::string& path, const HostLimits& limits, const MemoryBudget& memory,
+                      const std::string& chat_template) {
   auto source = open_model(path);
   if (!source) return source.error();
   Checked checked;
@@ -58,6 +59,7 @@ Result<Checked> check(const std::string& path, const HostLimits& limits, const M
   if (!plan) return plan.error();
   auto spec = checked.source->take_tokenizer(hyper.vocab_size);
   if (!spec) return spec.error();
+  if (!chat_template.empty()) spec->chat_template = chat_template;
   bool has_chat_template = !spec->chat_template.empty();
   auto codec = make_text_codec(std::move(*spec));
   if (!codec) return codec.error();
@@ -207,14 +209,15 @@ StepRunnerFactory lazy_factory(const std::shared_ptr<Maker>& maker, const std::s
 
 }  // namespace
 
-Result<CheckedModel> check_model(const std::string& path, const HostLimits& limits, const MemoryBudget& memory) {
-  auto checked = check(path, limits, memory);
+Result<CheckedModel> check_model(const std::string& path, const HostLimits& limits, const MemoryBudget& memory,
+                                 const std::string& chat_template) {
+  auto checked = check(path, limits, memory, chat_template);
   if (!checked) return cannot_load(path, checked.error());
   return std::move(checked->model);
 }
 
 Result<LoadedModel> load_model(const std::string& path, const LoadOptions& options) {
-  auto checked = check(path, options.limits, options.memory);
+  auto checked = check(path, options.limits, options.memory, options.chat_template);
   if (!checked) return cannot_load(path, checked.error());
   LoadedModel loaded;
   loaded.card = std::move(checked->model.card);

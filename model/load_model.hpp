@@ -19,6 +19,7 @@ struct LoadOptions {
   MemoryBudget memory;
   const HostKernels* kernels = nullptr;  // from select_kernels
   LoadProgress progress;                 // may be empty
+  std::string chat_template;             // instead of the file's own; empty: that one
   bool preload = true;                   // false: the weights are packed when the first step comes
   std::uint32_t warmup_samples = 0;      // steps of the first runner before anybody uses it; none without preload
   bool pin_memory = false;               // weights and K/V stay in RAM, where the system allows it
@@ -43,6 +44,7 @@ struct CheckedModel {
   std::string general_name;
   MemoryPlan memory;
 };
-Result<CheckedModel> check_model(const std::string& path, const HostLimits& limits, const MemoryBudget& memory);
+Result<CheckedModel> check_model(const std::string& path, const HostLimits& limits, const MemoryBudget& memory,
+                                 const std::string& chat_template = {});
 
 }  // namespace troupe

@@ -7,9 +7,15 @@ namespace troupe {
 std::size_t bytes_of(const PromptInput& prompt) {
   if (const auto* text = std::get_if<std::string>(&prompt)) return text->size();
   if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) return tokens->size() * sizeof(TokenId);
-  std::size_t bytes = 0;
-  for (const ChatMessage& message : std::get<ChatPrompt>(prompt).messages)
-    bytes += sizeof(ChatMessage) + message.role.size() + message.content.size() + message.name.size();
+  const ChatPrompt& chat = std::get<ChatPrompt>(prompt);
+  std::size_t bytes = chat.tools.size() + chat.template_arguments.size();
+  for (const ChatMessage& message : chat.messages) {
+    bytes += sizeof(ChatMessage) + message.role.size() + message.content.size() + message.name.size() +
+             message.tool_call_id.size() + message.reasoning.size();
+    for (const std::string& part : message.parts) bytes += sizeof(std::string) + part.size();
+    for (const ChatToolCall& call : message.tool_calls)
+      bytes += sizeof(ChatToolCall) + call.id.size() + call.name.size() + call.arguments.size();
+  }
   return bytes;
 }
 

@@ -40,14 +40,26 @@ struct StopRules {
   std::vector<TokenId> stop_token_ids;      // at most 128; the token ends the output and is not shown
 };
 
+struct ChatToolCall {
+  std::string id;         // empty = none
+  std::string name;       // of the function
+  std::string arguments;  // JSON, as it was written
+};
 struct ChatMessage {
   std::string role;
   std::string content;
-  std::string name;  // empty = none
+  std::string name;                           // empty = none
+  std::vector<std::string> parts = {};        // a content that came in parts, all of them text; `content` is empty then
+  std::vector<ChatToolCall> tool_calls = {};  // of an assistant's message
+  std::string tool_call_id = {};              // which of them a tool's message answers
+  std::string reasoning = {};                 // reasoning_content
 };
 struct ChatPrompt {
   std::vector<ChatMessage> messages;
   bool add_generation_prompt = true;
+  bool continue_final_message = false;  // the output continues the last message, which is not closed
+  std::string tools = {};               // JSON, a list; empty = none
+  std::string template_arguments = {};  // JSON, an object: chat_template_kwargs; empty = none
 };
 
 // Text (special tokens in it are plain text), token ids, or a conversation for the model's chat template.

@@ -23,5 +23,6 @@ bool is_printable(char32_t code_point);
 
 char32_t to_upper(char32_t code_point);  // simple mappings: one code point to one
 char32_t to_lower(char32_t code_point);
+char32_t to_title(char32_t code_point);
 
 }  // namespace troupe

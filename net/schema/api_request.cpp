@@ -71,6 +71,7 @@ Result<ApiRequest> parse_request(ApiKind kind, const boost::json::value& body, c
   std::vector<PromptInput> prompts;
   if (kind == ApiKind::kCompletion) {
     check_best_of(fields, shared.choices);
+    refuse_chat_fields(fields);
     prompts = read_prompts(fields, {"prompt", kPromptsMax}, *card);
   } else {
     prompts.emplace_back(read_chat_prompt(fields, error, *card));

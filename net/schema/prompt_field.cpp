@@ -32,21 +32,23 @@ PromptInput read_text_prompt(JsonFields& fields, const char* name, const json::s
   return std::string(std::string_view(text));
 }
 
-// "content" of a message: a string, or parts of type "text", which are joined by newlines as vLLM does.
-std::string read_content(JsonFields& message, std::optional<Error>& error, std::string_view prefix,
-                         bool may_be_absent) {
+// "content" of a message: a string, or parts of type "text".
+void read_content(JsonFields& message, std::optional<Error>& error, std::string_view prefix, bool may_be_absent,
+                  ChatMessage& read) {
   const json::value* content = message.find("content");
   if (content == nullptr) {
     if (!may_be_absent) message.refuse("content", " is required");
-    return {};
+    return;
   }
-  if (const json::string* text = content->if_string()) return std::string(std::string_view(*text));
+  if (const json::string* text = content->if_string()) {
+    read.content = std::string_view(*text);
+    return;
+  }
   const json::array* parts = content->if_array();
   if (parts == nullptr) {
     message.refuse("content", " must be a string or a list of parts, not " + brief(*content));
-    return {};
+    return;
   }
-  std::string joined;
   for (std::size_t i = 0; i < parts->size() && !error; ++i) {
     std::string name = std::string(prefix) + "content[" + std::to_string(i) + "]";
     const json::object* part = (*parts)[i].if_object();
@@ -60,10 +62,8 @@ std::string read_content(JsonFields& message, std::optional<Error>& error, std::
     if (type.empty()) fields.refuse("type", " is required");
     if (type != "text") fields.refuse("type", " is not \"text\": this server takes text only", ErrorCode::kUnsupported);
     if (fields.find("text") == nullptr) fields.refuse("text", " is required");
-    if (i > 0) joined += '\n';
-    joined += fields.text("text", SIZE_MAX);
+    read.parts.push_back(fields.text("text", SIZE_MAX));
   }
-  return joined;
 }
 
 ChatMessage read_message(const json::value& value, std::size_t index, std::optional<Error>& error) {
@@ -84,7 +84,7 @@ ChatMessage read_message(const json::value& value, std::size_t index, std::optio
   }
   message.name = fields.text("name", kNameBytesMax);
   refuse_unsupported_message(fields);
-  message.content = read_content(fields, error, prefix, message.role == "assistant");
+  read_content(fields, error, prefix, message.role == "assistant", message);
   return message;
 }
 
@@ -157,7 +157,12 @@ std::vector<PromptInput> read_prompts(JsonFields& fields, const PromptField& fie
 
 ChatPrompt read_chat_prompt(JsonFields& fields, std::optional<Error>& error, const ModelCard& card) {
   ChatPrompt prompt;
-  prompt.add_generation_prompt = fields.boolean("add_generation_prompt", true);
+  prompt.continue_final_message = fields.boolean("continue_final_message", false);
+  prompt.add_generation_prompt = fields.boolean("add_generation_prompt", !prompt.continue_final_message);
+  if (prompt.continue_final_message && prompt.add_generation_prompt)
+    fields.refuse("continue_final_message", " and add_generation_prompt cannot both be true");
+  if (const json::object* arguments = fields.object("chat_template_kwargs"))
+    prompt.template_arguments = json::serialize(*arguments);
   const json::value* value = fields.find("messages");
   const json::array* messages = value == nullptr ? nullptr : value->if_array();
   if (messages == nullptr || messages->empty() || messages->size() > kMessagesMax) {
@@ -166,10 +171,11 @@ ChatPrompt read_chat_prompt(JsonFields& fields, std::optional<Error>& error, con
                                   : " must be a list of 1 to " + std::to_string(kMessagesMax) + " messages");
     return prompt;
   }
-  std::size_t bytes = 0;
+  std::size_t bytes = prompt.template_arguments.size();
   for (std::size_t i = 0; i < messages->size() && !error; ++i) {
     prompt.messages.push_back(read_message((*messages)[i], i, error));
     bytes += prompt.messages.back().content.size();
+    for (const std::string& part : prompt.messages.back().parts) bytes += part.size();
   }
   fits(fields, "messages", bytes, card);
   return prompt;

@@ -15,7 +15,7 @@ struct PromptField {
 // A string, a list of strings, a list of token ids or a list of such lists; none of them empty.
 std::vector<PromptInput> read_prompts(JsonFields& fields, const PromptField& field, const ModelCard& card);
 
-// `messages` and `add_generation_prompt`.
+// `messages`, `add_generation_prompt`, `continue_final_message` and `chat_template_kwargs`.
 ChatPrompt read_chat_prompt(JsonFields& fields, std::optional<Error>& error, const ModelCard& card);
 
 std::vector<TokenId> read_token_ids(JsonFields& fields, std::string_view name, const boost::json::value& list,

@@ -62,8 +62,6 @@ constexpr UnsupportedField kUnsupportedFields[] = {
     {"use_beam_search", nullptr},
     {"documents", nullptr},
     {"chat_template", nullptr},
-    {"chat_template_kwargs", nullptr},
-    {"continue_final_message", nullptr},
     {"return_token_ids", nullptr},
     {"return_tokens_as_token_ids", nullptr},
     {"prompt_embeds", nullptr},
@@ -74,6 +72,11 @@ constexpr UnsupportedField kUnsupportedFields[] = {
     {"dry_multiplier", "0"},
     {"xtc_probability", "0"},
     {"dynatemp_range", "0"},
+};
+
+constexpr UnsupportedField kChatFields[] = {
+    {"chat_template_kwargs", nullptr},
+    {"continue_final_message", nullptr},
 };
 
 constexpr UnsupportedField kUnsupportedMessageFields[] = {
@@ -104,6 +107,10 @@ void refuse_unsupported(JsonFields& fields) {
   if (shown != nullptr && *shown == json::value(false)) {
     fields.refuse("skip_special_tokens", " can only be true on this server", ErrorCode::kUnsupported);
   }
+}
+
+void refuse_chat_fields(JsonFields& fields) {
+  for (const UnsupportedField& field : kChatFields) refuse(fields, field);
 }
 
 void refuse_unsupported_message(JsonFields& message) {

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <set>
 
+#include "conf/chat_template_source.hpp"
+
 using namespace troupe;
 
 namespace {
@@ -13,13 +15,15 @@ namespace {
 // A TOML file that is gone when the test ends.
 class TomlFile {
  public:
-  explicit TomlFile(const std::string& text) : path_("/tmp/troupe_conf_" + std::to_string(::getpid()) + ".toml") {
+  explicit TomlFile(const std::string& text)
+      : path_("/tmp/troupe_conf_" + std::to_string(::getpid()) + "_" + std::to_string(made++) + ".toml") {
     std::ofstream(path_) << text;
   }
   ~TomlFile() { std::remove(path_.c_str()); }
   const std::string& path() const { return path_; }
 
  private:
+  static inline int made = 0;
   std::string path_;
 };
 
@@ -112,6 +116,48 @@ TEST_CASE("R240 what check prints is a file that loads to the same settings") {
   auto second = load_settings({file.path(), {}, {}});
   REQUIRE(second.ok());
   for (const Knob& knob : kKnobs) REQUIRE(value_text(knob, second->settings) == value_text(knob, first->settings));
+}
+
+TEST_CASE(
+    "R240 a chat template in the file, of many lines and with quotes, is printed as TOML that loads to the same") {
+  TomlFile file(
+      "[model]\nchat_template = \"\"\"\n{% for m in messages %}\n\t{{ \"<\" + m.role + '\\\\' }}\\u0001\n{% endfor "
+      "%}\"\"\"\n");
+  auto loaded = load_settings({file.path(), {}, {}});
+  INFO((loaded ? std::string() : loaded.error().message));
+  REQUIRE(loaded.ok());
+  const std::string expected = "{% for m in messages %}\n\t{{ \"<\" + m.role + '\\' }}\x01\n{% endfor %}";
+  CHECK(loaded->settings.chat_template == expected);
+  TomlFile printed(print_settings(*loaded));
+  auto again = load_settings({printed.path(), {}, {}});
+  INFO((again ? std::string() : again.error().message));
+  REQUIRE(again.ok());
+  CHECK(again->settings.chat_template == expected);
+}
+
+TEST_CASE("a chat template setting is the text itself or names a file") {
+  CHECK(*chat_template_source("{{ messages[0].content }}") == "{{ messages[0].content }}");
+  CHECK(*chat_template_source("{# none #}") == "{# none #}");
+  TomlFile file("{{ bos_token }}\n");
+  CHECK(*chat_template_source(file.path()) == "{{ bos_token }}\n");
+}
+
+TEST_CASE("a chat template file that cannot be read is refused with the setting, the file and why") {
+  TomlFile empty("");
+  CHECK(chat_template_source(empty.path()).error().message.find("it is empty") != std::string::npos);
+  TomlFile huge(std::string(kChatTemplateBytesMax + 1, 'a'));
+  for (auto [value, why] : {std::pair<std::string, const char*>("/nowhere/chat.jinja", "No such file"),
+                            {"/", "not a regular file"},
+                            {"/dev/zero", "not a regular file"}}) {
+    auto source = chat_template_source(value);
+    REQUIRE_FALSE(source.ok());
+    INFO(source.error().message);
+    CHECK(source.error().code == ErrorCode::kConfiguration);
+    CHECK(source.error().message.find("model.chat_template") == 0);
+    CHECK(source.error().message.find("\"" + value + "\"") != std::string::npos);
+    CHECK(source.error().message.find(why) != std::string::npos);
+  }
+  CHECK(chat_template_source(huge.path()).error().message.find("at most 1 MiB") != std::string::npos);
 }
 
 TEST_CASE("keys are not printed") {

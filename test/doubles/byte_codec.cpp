@@ -113,6 +113,7 @@ Result<std::vector<TokenId>> ByteCodec::tokenize_chat(const ChatPrompt& prompt) 
     }
     append("<|" + message.role + "|>", true);
     append(message.content, false);
+    for (std::size_t i = 0; i < message.parts.size(); ++i) append((i > 0 ? "\n" : "") + message.parts[i], false);
     append("<|end|>", true);
   }
   if (prompt.add_generation_prompt) append("<|assistant|>", true);

@@ -8,6 +8,7 @@ namespace troupe::test {
 struct Allocations {
   std::uint64_t count = 0;
   std::size_t largest = 0;  // bytes of one
+  std::size_t peak = 0;     // bytes that were held at one time, of those taken while it counted
 };
 
 void start_counting();

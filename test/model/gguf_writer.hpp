@@ -1,6 +1,5 @@
 #pragma once
-// Writes GGUF files for tests, correct ones and, by its raw functions, any others. Remembers where the numbers of the
-// header stand, so that a mutator can aim at them.
+// Writes GGUF files for tests, correct ones and, by its raw functions, any others.
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -16,7 +15,6 @@ class ByteWriter {
  public:
   template <class T>
   ByteWriter& number(T value) {
-    fields_.emplace_back(bytes_.size(), sizeof(T));
     bytes_.resize(bytes_.size() + sizeof(T));
     std::memcpy(bytes_.data() + bytes_.size() - sizeof(T), &value, sizeof(T));
     return *this;
@@ -29,19 +27,15 @@ class ByteWriter {
   }
   ByteWriter& string(std::string_view text) { return u64(text.size()).raw(text); }
   ByteWriter& append(const ByteWriter& other) {
-    for (auto [at, size] : other.fields_) fields_.emplace_back(bytes_.size() + at, size);
     bytes_.insert(bytes_.end(), other.bytes_.begin(), other.bytes_.end());
     return *this;
   }
 
   const Bytes& bytes() const { return bytes_; }
   Bytes& bytes() { return bytes_; }
-  // Offset and size of every number written.
-  const std::vector<std::pair<std::size_t, std::size_t>>& fields() const { return fields_; }
 
  private:
   Bytes bytes_;
-  std::vector<std::pair<std::size_t, std::size_t>> fields_;
 };
 
 class GgufWriter {

@@ -144,6 +144,23 @@ TEST_CASE("a model whose chat template does not compile loads with a warning and
   CHECK_THAT(refusal.message, Catch::Contains("line 2: unknown statement 'fro'"));
 }
 
+TEST_CASE("a chat template given beside the file is used instead of the file's own") {
+  GgufWriter writer = tiny_model_with_tokenizer({});
+  writer.text("tokenizer.chat_template", "a\n{% fro m in messages %}");
+  TemporaryFile file(writer.bytes());
+  LoadOptions o = options();
+  o.chat_template = "<{{ messages[0].content }}>";
+  auto loaded = load_model(file.path(), o);
+  auto checked = check_model(file.path(), {}, {8ULL << 30, 0}, o.chat_template);
+  REQUIRE(loaded.ok());
+  REQUIRE(checked.ok());
+  for (const auto& codec : {loaded->card.codec, checked->card.codec}) {
+    auto tokens = codec->tokenize_chat({{{"user", "ab", ""}}, true});
+    REQUIRE(tokens.ok());
+    CHECK(codec->detokenize(*tokens, true) == "<ab>");
+  }
+}
+
 TEST_CASE("check_model reads the real model's card") {
   auto path = real_model();
   if (!path) return skip("no model; set TROUPE_TEST_MODEL");

@@ -137,7 +137,6 @@ TEST_CASE("schema: fields both kinds share are refused out of range or of the wr
       {R"("bad_words":["x"])", "bad_words", kUnsupported},
       {R"("use_beam_search":true)", "use_beam_search", kUnsupported},
       {R"("chat_template":"{{ x }}")", "chat_template", kUnsupported},
-      {R"("chat_template_kwargs":{"chat_template":"x"})", "chat_template_kwargs", kUnsupported},
       {R"("mirostat":2)", "mirostat", kUnsupported},
       {R"("typical_p":0)", "typical_p", ErrorCode::kInvalidRequest},
       {R"("typical_p":1.5)", "typical_p", ErrorCode::kInvalidRequest},
@@ -223,7 +222,11 @@ TEST_CASE("schema: messages that are none are refused, with the place they stand
   };
   for (const Refused& row : table) check_refused(parse(ApiKind::kChat, row.fields), row);
   check_refused(chat(R"("add_generation_prompt":"yes")"), {"", "add_generation_prompt"});
-  check_refused(chat(R"("continue_final_message":true)"), {"", "continue_final_message", kUnsupported});
+  check_refused(chat(R"("continue_final_message":1)"), {"", "continue_final_message"});
+  check_refused(chat(R"("continue_final_message":true,"add_generation_prompt":true)"), {"", "continue_final_message"});
+  check_refused(chat(R"("chat_template_kwargs":"x")"), {"", "chat_template_kwargs"});
+  check_refused(completion(R"("continue_final_message":true)"), {"", "continue_final_message", kUnsupported});
+  check_refused(completion(R"("chat_template_kwargs":{"x":1})"), {"", "chat_template_kwargs", kUnsupported});
   check_refused(chat(R"("max_completion_tokens":0)"), {"", "max_completion_tokens"});
   check_refused(chat(R"("max_completion_tokens":65)"),
                 {"", "max_completion_tokens", ErrorCode::kContextLengthExceeded});

@@ -159,7 +159,7 @@ TEST_CASE("schema: prompts times n are sequences in the order of the wire") {
   CHECK(parse(ApiKind::kCompletion, R"({"prompt":["a","b"]})")->sequences.size() == 2);
 }
 
-TEST_CASE("schema: a chat's parts are joined, nulls of clients are taken for nothing") {
+TEST_CASE("schema: a chat's parts are kept as they came, nulls of clients are taken for nothing") {
   Result<ApiRequest> parsed =
       parse(ApiKind::kChat, R"({"max_tokens":3,"max_completion_tokens":5,"logprobs":true,"top_logprobs":2,
       "messages":[{"role":"system","content":"be brief","name":null,"tool_calls":null},
@@ -169,13 +169,31 @@ TEST_CASE("schema: a chat's parts are joined, nulls of clients are taken for not
   const Request& request = parsed->sequences[0];
   const ChatPrompt& prompt = std::get<ChatPrompt>(request.prompt);
   REQUIRE(prompt.messages.size() == 3);
-  CHECK(prompt.messages[1].content == "a\nb");
+  CHECK(prompt.messages[0].content == "be brief");
+  CHECK(prompt.messages[0].parts.empty());
+  CHECK(prompt.messages[1].content.empty());
+  CHECK(prompt.messages[1].parts == std::vector<std::string>{"a", "b"});
   CHECK(prompt.messages[1].name == "bob");
   CHECK(prompt.messages[2].content.empty());
   CHECK(request.stop.max_tokens == 5);
   CHECK(request.logprobs == 2);
   CHECK(chat(R"("logprobs":true)")->sequences[0].logprobs == 0);
   CHECK(chat(R"("logprobs":false,"top_logprobs":0)")->sequences[0].logprobs == -1);
+}
+
+TEST_CASE("schema: what a chat says to its template is passed on") {
+  auto prompt = [](const char* fields) {
+    Result<ApiRequest> parsed = chat(fields);
+    REQUIRE(parsed.ok());
+    return std::get<ChatPrompt>(parsed->sequences[0].prompt);
+  };
+  CHECK(prompt("").template_arguments.empty());
+  CHECK(prompt("").add_generation_prompt);
+  CHECK(prompt(R"("chat_template_kwargs":{"enable_thinking":false, "date_string":"26 Jul 2024"})").template_arguments ==
+        R"({"enable_thinking":false,"date_string":"26 Jul 2024"})");
+  CHECK(prompt(R"("continue_final_message":true)").continue_final_message);
+  CHECK_FALSE(prompt(R"("continue_final_message":true)").add_generation_prompt);
+  CHECK_FALSE(prompt(R"("continue_final_message":false,"add_generation_prompt":false)").add_generation_prompt);
 }
 
 TEST_CASE("schema: many choices of a long prompt are bounded by the bytes of their copies") {

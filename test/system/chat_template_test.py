@@ -1,4 +1,4 @@
-"""Chat templates at their worst: a message that forges control tokens, and a template that does not compile."""
+"""Chat templates at their worst: a forged control token, one that does not compile, and others than the model's own."""
 import pathlib
 import subprocess
 import tempfile
@@ -36,4 +36,25 @@ with tempfile.TemporaryDirectory() as folder:
         expect(status == 200 and body["choices"][0]["text"], f"completions work: {body}")
         status, body, _ = server.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}]})
         expect(status == 400 and "unknown statement 'fro'" in body["error"]["message"], f"a chat is refused with the reason: {body}")
+
+    # Another template, from a file or as it stands; the model's own, which is broken, is not asked.
+    def prompt_of(flags):
+        with Server(*flags) as server:
+            body = server.post("/tokenize", {"messages": [{"role": "user", "content": "hi"}], "return_token_strs": True})[1]
+            return "".join(body["token_strs"])
+
+    other = "<{{ messages[0].content }}>{{ 'go' if add_generation_prompt }}"
+    in_file = pathlib.Path(folder) / "other.jinja"
+    in_file.write_text(other)
+    expect(prompt_of(["--model.chat_template", other]) == "<hi>go", "a template as a setting is used")
+    expect(prompt_of(["--model.chat_template", str(in_file)]) == "<hi>go", "a template's file is used")
+    configuration = pathlib.Path(folder) / "troupe.toml"
+    configuration.write_text(f'[model]\nchat_template = """\n{other}"""\n')
+    expect(prompt_of(["--config", str(configuration)]) == "<hi>go", "a template in the configuration is used")
+
+    for value, why in (("{% fro %}", "unknown statement 'fro'"), ("/nowhere/chat.jinja", "No such file"), (folder, "not a regular file")):
+        for command in ("check", "serve"):
+            run = subprocess.run([BINARY, command, "--model", broken, "--port", "0", "--model.chat_template", value], capture_output=True, text=True, timeout=60)
+            expect(run.returncode == 2, f"{command} refuses the template {value!r}: {run.returncode}")
+            expect("model.chat_template" in run.stderr and why in run.stderr, f"{command} says why: {run.stderr}")
 print("ok")

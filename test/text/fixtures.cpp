@@ -18,24 +18,6 @@ std::vector<std::string> fixture_lines(const std::string& name) {
   return lines;
 }
 
-std::string unescaped(const std::string& text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\') {
-      out.push_back(text[i]);
-      continue;
-    }
-    char c = text.at(++i);
-    if (c == 'x') {
-      out.push_back(static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16)));
-      i += 2;
-    } else {
-      out.push_back(c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : c);
-    }
-  }
-  return out;
-}
-
 std::vector<std::string> fields(const std::string& line, char separator) {
   std::vector<std::string> parts;
   std::size_t at = 0;

@@ -5,12 +5,12 @@
 #include <vector>
 
 #include "runtime/doors/text_codec.hpp"
+#include "test/text/conversation.hpp"
 #include "text/tokenizer/tokenizer_spec.hpp"
 
 namespace troupe::test {
 
 std::vector<std::string> fixture_lines(const std::string& name);
-std::string unescaped(const std::string& text);
 std::vector<std::string> fields(const std::string& line, char separator);
 std::vector<TokenId> ids(const std::string& numbers);
 

@@ -30,8 +30,8 @@ TemplateValue loop_attribute(const TemplateValue& value, std::string_view name) 
   if (name == "revindex") return number(items.size() - loop.index);
   if (name == "revindex0") return number(items.size() - loop.index - 1);
   if (name == "length") return number(items.size());
-  if (name == "depth") return number(loop.nesting + 1);
-  if (name == "depth0") return number(loop.nesting);
+  if (name == "depth") return number(loop.recursion + 1);
+  if (name == "depth0") return number(loop.recursion);
   if (name == "first") return TemplateValue::boolean(loop.index == 0);
   if (name == "last") return TemplateValue::boolean(loop.index + 1 == items.size());
   if (name == "previtem") {

@@ -36,6 +36,22 @@ TemplateValue floor_division(RenderState& state, std::int64_t a, std::int64_t b,
   return TemplateValue::integer(remainder ? rest : quotient);
 }
 
+// The same for floats; what is zero has the sign that Python gives it.
+TemplateValue floor_division(double a, double b, bool remainder) {
+  double rest = std::fmod(a, b);
+  double quotient = (a - rest) / b;
+  if (rest == 0) {
+    rest = std::copysign(0.0, b);
+  } else if ((rest < 0) != (b < 0)) {
+    rest += b;
+    quotient -= 1.0;
+  }
+  if (remainder) return TemplateValue::real(rest);
+  if (quotient == 0) return TemplateValue::real(std::copysign(0.0, a / b));
+  double whole = std::floor(quotient);
+  return TemplateValue::real(quotient - whole > 0.5 ? whole + 1.0 : whole);
+}
+
 TemplateValue integer_power(RenderState& state, std::int64_t base, std::int64_t exponent) {
   if (exponent < 0) {
     if (base == 0) return state.fail("division by zero");
@@ -73,15 +89,15 @@ TemplateValue real_arithmetic(RenderState& state, std::string_view op, double a,
   if (op == "-") return TemplateValue::real(a - b);
   if (op == "*") return TemplateValue::real(a * b);
   if (op == "**") {
-    if ((a == 0 && b < 0) || (a < 0 && b != std::floor(b))) return state.fail("a power is not a real number");
-    return TemplateValue::real(std::pow(a, b));
+    if (a == 0 && b < 0) return state.fail("division by zero");
+    if (a < 0 && b != std::floor(b)) return state.fail("a power that is not a real number is not supported");
+    double power = std::pow(a, b);
+    if (std::isinf(power) && !std::isinf(a) && !std::isinf(b)) return state.fail("a power is out of range");
+    return TemplateValue::real(power);
   }
   if (b == 0) return state.fail("division by zero");
   if (op == "/") return TemplateValue::real(a / b);
-  double rest = std::fmod(a, b);
-  if (op == "//") return TemplateValue::real(std::floor(a / b));
-  if (rest != 0 && (rest < 0) != (b < 0)) rest += b;
-  return TemplateValue::real(rest);
+  return floor_division(a, b, op == "%");
 }
 
 TemplateValue repeat(RenderState& state, const TemplateValue& value, std::int64_t times) {

@@ -1,28 +1,18 @@
 #include "text/chat_template/chat_template.hpp"
 
-#include <algorithm>
-#include <iterator>
 #include <utility>
 
-#include "runtime/chat_roles.hpp"
+#include "text/chat_template/chat_values.hpp"
 #include "text/chat_template/evaluator.hpp"
 #include "text/chat_template/template_parser.hpp"
+#include "text/chat_template/template_traits.hpp"
 #include "text/utf8.hpp"
 
 namespace troupe {
 
-namespace {
-
-// '<|' + role + '|>' is how some templates write their control tokens, so the known roles must be able to take part.
-MarkedText role_text(const std::string& role) {
-  bool is_known = std::find(std::begin(kChatRoles), std::end(kChatRoles), role) != std::end(kChatRoles);
-  return is_known ? MarkedText(role) : MarkedText::of_message(role);
-}
-
-}  // namespace
-
 struct ChatTemplate::Program {
   StatementList statements;
+  TemplateTraits traits;
 };
 
 ChatTemplate::ChatTemplate(std::unique_ptr<const Program> program) : program_(std::move(program)) {}
@@ -31,33 +21,20 @@ ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 ChatTemplate::~ChatTemplate() = default;
 
 Result<ChatTemplate> ChatTemplate::compile(std::string source) {
-  Result<StatementList> statements = parse_template(std::move(source));
+  Result<StatementList> statements = parse_template(source);
   if (!statements) return statements.error();
-  return ChatTemplate(std::make_unique<const Program>(Program{std::move(*statements)}));
+  TemplateTraits traits = traits_of(*statements, source);
+  return ChatTemplate(std::make_unique<const Program>(Program{std::move(*statements), traits}));
 }
 
 Result<MarkedText> ChatTemplate::render(const ChatPrompt& prompt, const ChatTemplateTokens& tokens,
-                                        const TemplateLimits& limits) const {
-  RenderState state(limits);
-  std::vector<TemplateValue> messages;
-  for (const ChatMessage& message : prompt.messages) {
-    for (const std::string* text : {&message.role, &message.content, &message.name}) {
-      if (!find_invalid_utf8(*text)) continue;
-      return Error{ErrorCode::kInvalidRequest, "a message is not valid UTF-8", "messages", 0};
-    }
-    std::vector<TemplateEntry> entries;
-    entries.emplace_back(TemplateValue::text("role"), state.text(role_text(message.role)));
-    entries.emplace_back(TemplateValue::text("content"), state.text(MarkedText::of_message(message.content)));
-    if (!message.name.empty()) {
-      entries.emplace_back(TemplateValue::text("name"), state.text(MarkedText::of_message(message.name)));
-    }
-    messages.push_back(state.dict(std::move(entries)));
-  }
+                                        const TemplateLimits& limits, std::optional<std::int64_t> now_s) const {
+  RenderState state(limits, now_s);
+  TemplateValue messages = message_values(state, prompt.messages, program_->traits);
+  TemplateValue tools = tool_values(state, prompt.tools);
+  auto arguments = template_arguments(state, prompt.template_arguments);  // the evaluator refers to their names
+  if (state.failed()) return state.error();
   TemplateEvaluator evaluator(state);
-  evaluator.define("messages", state.list(std::move(messages)));
-  evaluator.define("add_generation_prompt", TemplateValue::boolean(prompt.add_generation_prompt));
-  evaluator.define("tools", TemplateValue::none());
-  evaluator.define("documents", TemplateValue::none());
   auto define_token = [&](std::string_view name, const std::string& text) {
     if (!text.empty() && !find_invalid_utf8(text)) evaluator.define(name, TemplateValue::text(text));
   };
@@ -65,7 +42,14 @@ Result<MarkedText> ChatTemplate::render(const ChatPrompt& prompt, const ChatTemp
   define_token("eos_token", tokens.eos);
   define_token("unk_token", tokens.unknown);
   define_token("pad_token", tokens.padding);
+  for (auto& [name, value] : arguments) evaluator.define(name, std::move(value));
+  evaluator.define("messages", std::move(messages));
+  evaluator.define("tools", std::move(tools));
+  evaluator.define("documents", TemplateValue::none());
+  bool continues = prompt.continue_final_message && !prompt.messages.empty();
+  evaluator.define("add_generation_prompt", TemplateValue::boolean(prompt.add_generation_prompt && !continues));
   MarkedText text = evaluator.render(program_->statements);
+  if (continues && !state.failed()) text = cut_after_content(state, text, prompt.messages.back());
   if (state.failed()) return state.error();
   return text;
 }

@@ -1,7 +1,9 @@
 #pragma once
 // A model's chat template: Jinja2 as Hugging Face renders it (trim_blocks, lstrip_blocks, sandboxed). Compiled once,
 // rendered from any thread.
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,8 +33,9 @@ class ChatTemplate {
 
   // kInvalidRequest when the template refuses the conversation (its own words), or fails, or takes too long.
   // What comes from the messages is marked in it, but for the names of roles that every template knows.
+  // now_s: what the template takes for the time, in seconds since 1970; absent: the clock's.
   Result<MarkedText> render(const ChatPrompt& prompt, const ChatTemplateTokens& tokens,
-                            const TemplateLimits& limits = {}) const;
+                            const TemplateLimits& limits = {}, std::optional<std::int64_t> now_s = {}) const;
 
  private:
   struct Program;

@@ -1,11 +1,8 @@
 #include <utility>
 
-#include "text/chat_template/arguments.hpp"
 #include "text/chat_template/evaluator.hpp"
-#include "text/chat_template/methods.hpp"
 #include "text/chat_template/operators.hpp"
 #include "text/chat_template/text_work.hpp"
-#include "text/chat_template/value_text.hpp"
 
 namespace troupe {
 
@@ -34,7 +31,7 @@ TemplateValue TemplateEvaluator::evaluate(const TemplateExpression& e) {
     case Kind::kSlice:
       return evaluate_slice(e);
     case Kind::kCall:
-      return evaluate_call(e);
+      return evaluate_call(e, {});
     case Kind::kFilter:
       return evaluate_filter(e, evaluate(*e.parts[0]));
     case Kind::kTest:
@@ -128,13 +125,6 @@ TemplateValue TemplateEvaluator::evaluate_conditional(const TemplateExpression& 
   return TemplateValue::undefined("the inline if-expression evaluated to false and no else section was defined");
 }
 
-TemplateArguments TemplateEvaluator::evaluate_arguments(const TemplateExpression& e) {
-  TemplateArguments arguments;
-  for (std::size_t i = 1; i < e.parts.size(); ++i) arguments.positional.push_back(evaluate(*e.parts[i]));
-  for (const auto& [name, value] : e.named) arguments.named.emplace_back(name, evaluate(*value));
-  return arguments;
-}
-
 TemplateValue TemplateEvaluator::evaluate_filter(const TemplateExpression& e, TemplateValue input) {
   TemplateArguments arguments = evaluate_arguments(e);
   return state_.failed() ? TemplateValue() : e.filter(state_, input, arguments);
@@ -144,75 +134,6 @@ TemplateValue TemplateEvaluator::evaluate_test(const TemplateExpression& e) {
   TemplateValue value = evaluate(*e.parts[0]);
   TemplateArguments arguments = evaluate_arguments(e);
   return state_.failed() ? TemplateValue() : TemplateValue::boolean(e.test(state_, value, arguments));
-}
-
-TemplateValue TemplateEvaluator::evaluate_call(const TemplateExpression& e) {
-  const TemplateExpression& callee = *e.parts[0];
-  if (callee.kind == Kind::kAttribute) {
-    TemplateValue self = evaluate(*callee.parts[0]);
-    return state_.failed() ? TemplateValue() : call_method(e, self, callee.name);
-  }
-  TemplateValue value = evaluate(callee);
-  TemplateArguments arguments = evaluate_arguments(e);
-  return state_.failed() ? TemplateValue() : call(value, arguments);
-}
-
-TemplateValue TemplateEvaluator::call_method(const TemplateExpression& e, const TemplateValue& self,
-                                             std::string_view name) {
-  TemplateArguments arguments = evaluate_arguments(e);
-  if (state_.failed()) return {};
-  if (TemplateFilter method = find_method(self.kind(), name)) return method(state_, self, arguments);
-  if (self.is(TemplateValue::Kind::kLoop) && name == "cycle") return cycle(self, arguments);
-  TemplateValue callee = attribute_of(state_, self, name);
-  return state_.failed() ? TemplateValue() : call(callee, arguments);
-}
-
-TemplateValue TemplateEvaluator::cycle(const TemplateValue& loop, const TemplateArguments& arguments) {
-  if (arguments.positional.empty()) return state_.fail("no items for cycling given");
-  return arguments.positional[loop.as_loop().index % arguments.positional.size()];
-}
-
-TemplateValue TemplateEvaluator::call(const TemplateValue& callee, const TemplateArguments& arguments) {
-  if (callee.is_undefined()) return state_.fail_undefined(callee);
-  if (callee.is(TemplateValue::Kind::kMacro)) return call_macro(callee.as_macro(), arguments);
-  if (!callee.is(TemplateValue::Kind::kFunction)) {
-    return state_.fail("'" + std::string(callee.type_name()) + "' object is not callable");
-  }
-  const std::string& name = callee.function_name();
-  if (name == "raise_exception") {
-    BoundArguments given(state_, name, arguments, {"message"}, 1);
-    return state_.failed() ? TemplateValue() : state_.refuse(text_of(state_, *given[0]).bytes());
-  }
-  if (name == "namespace") {
-    TemplateNamespace* made = state_.new_namespace();
-    if (made == nullptr) return {};
-    if (!arguments.positional.empty()) return state_.fail("'namespace' with positional arguments is not supported");
-    for (const auto& [key, value] : arguments.named) made->set(key, value);
-    return TemplateValue::name_space(made);
-  }
-  if (name == "dict") {
-    std::vector<TemplateEntry> entries;
-    if (!arguments.positional.empty()) return state_.fail("'dict' with positional arguments is not supported");
-    for (const auto& [key, value] : arguments.named) {
-      set_key(state_, entries, TemplateValue::text(std::string(key)), value);
-    }
-    return state_.dict(std::move(entries));
-  }
-  if (name != "range") return state_.fail("the method '" + name + "' can only be called where it is named");
-  BoundArguments given(state_, name, arguments, {"start", "stop", "step"}, 1);
-  std::int64_t start = given[1] != nullptr ? given.integer(0, 0) : 0;
-  std::int64_t stop = given[1] != nullptr ? given.integer(1, 0) : given.integer(0, 0);
-  std::int64_t step = given.integer(2, 1);
-  if (step == 0) return state_.fail("range() arg 3 must not be zero");
-  std::vector<TemplateValue> items;
-  for (std::int64_t i = start; step > 0 ? i < stop : i > stop;) {
-    if (static_cast<std::int64_t>(items.size()) == kRangeMax) {
-      return state_.fail("range too big: at most " + std::to_string(kRangeMax) + " items are allowed");
-    }
-    items.push_back(TemplateValue::integer(i));
-    if (__builtin_add_overflow(i, step, &i)) break;
-  }
-  return state_.list(std::move(items));
 }
 
 }  // namespace troupe

@@ -222,6 +222,9 @@ ExpressionPointer ExpressionParser::parse_primary() {
         made->literal = TemplateValue::none();
       } else {
         made = make(Kind::kName, token.text);
+        read_names_.caller |= token.text == "caller";
+        read_names_.varargs |= token.text == "varargs";
+        read_names_.kwargs |= token.text == "kwargs";
       }
       take();
       return made;

@@ -59,6 +59,14 @@ class ExpressionParser {
   };
   void count_node();
 
+  // Which of the names that a macro may take without declaring them have been read since this was last set.
+  struct MacroNames {
+    bool caller = false;
+    bool varargs = false;
+    bool kwargs = false;
+  };
+  MacroNames read_names_;
+
  private:
   ExpressionPointer make(Expression::Kind kind, std::string name = {});
   void add(ExpressionPointer& parent, ExpressionPointer part);  // a part may be null

@@ -11,8 +11,9 @@ using TemplateFilter = TemplateValue (*)(RenderState&, const TemplateValue& inpu
 
 TemplateFilter find_template_filter(std::string_view name);  // nullptr when there is none
 
-// The two tables it looks in: filters that make text, and filters over lists.
+// The tables it looks in: filters that make text, filters over lists, and those few templates have.
 TemplateFilter find_text_filter(std::string_view name);
 TemplateFilter find_list_filter(std::string_view name);
+TemplateFilter find_rare_filter(std::string_view name);
 
 }  // namespace troupe

@@ -96,9 +96,16 @@ Value folded(RenderState& state, const Value& value, bool case_sensitive) {
   return case_sensitive || !value.is_text() ? value : state.text(lower_case(value.as_marked()));
 }
 
-// Stable, ascending; a comparison that fails leaves them as they are. A merge sort: it stays safe when comparisons
-// contradict each other.
-void sort_by_key(RenderState& state, std::vector<std::pair<Value, Value>>& keyed, bool reverse) {
+// 'sort' looks whether two keys are equal before it asks for their order: two times none, which has none, can be
+// sorted.
+bool comes_before(RenderState& state, const Value& left, const Value& right) {
+  return !equal(state, left, right) && less(state, left, right);
+}
+
+// Stable, ascending by `before`; a comparison that fails leaves them as they are. A merge sort: it stays safe when
+// comparisons contradict each other.
+void sort_by_key(RenderState& state, std::vector<std::pair<Value, Value>>& keyed, bool reverse,
+                 bool (*before)(RenderState&, const Value&, const Value&)) {
   if (!state.allocate(keyed.size() * sizeof(keyed[0]))) return;
   std::vector<std::pair<Value, Value>> merged(keyed.size());
   for (std::size_t width = 1; width < keyed.size() && !state.failed(); width *= 2) {
@@ -110,8 +117,8 @@ void sort_by_key(RenderState& state, std::vector<std::pair<Value, Value>>& keyed
       for (std::size_t out = begin; out < end; ++out) {
         bool take_right = left == middle;
         if (left < middle && right < end) {
-          take_right = reverse ? less(state, keyed[left].first, keyed[right].first)
-                               : less(state, keyed[right].first, keyed[left].first);
+          take_right = reverse ? before(state, keyed[left].first, keyed[right].first)
+                               : before(state, keyed[right].first, keyed[left].first);
         }
         merged[out] = keyed[take_right ? right++ : left++];
       }
@@ -127,7 +134,7 @@ Value sort_filter(RenderState& state, const Value& input, const Arguments& argum
     Value key = folded(state, path_or_self(state, item, given[2]), given.truth(1, false));
     keyed.emplace_back(std::move(key), std::move(item));
   }
-  sort_by_key(state, keyed, given.truth(0, false));
+  sort_by_key(state, keyed, given.truth(0, false), comes_before);
   std::vector<Value> sorted;
   for (auto& [key, item] : keyed) sorted.push_back(std::move(item));
   return state.list(std::move(sorted));
@@ -143,7 +150,7 @@ Value dictsort_filter(RenderState& state, const Value& input, const Arguments& a
     keyed.emplace_back(folded(state, by == "key" ? key : value, given.truth(0, false)),
                        state.list({key, value}, Kind::kTuple));
   }
-  sort_by_key(state, keyed, given.truth(2, false));
+  sort_by_key(state, keyed, given.truth(2, false), less);
   std::vector<Value> sorted;
   for (auto& [key, item] : keyed) sorted.push_back(std::move(item));
   return state.list(std::move(sorted));

@@ -112,17 +112,8 @@ Value split(RenderState& state, const Value& self, const Arguments& arguments) {
 
 Value splitlines(RenderState& state, const Value& self, const Arguments& arguments) {
   BoundArguments given(state, "splitlines", arguments, {"keepends"});
-  bool keep_ends = given.truth(0, false);
-  std::string_view text = self.as_text();
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    std::size_t end = std::min(text.find_first_of("\n\r\v\f"), text.size());
-    std::size_t next = end;
-    if (end < text.size()) next = text.substr(end, 2) == "\r\n" ? end + 2 : end + 1;
-    lines.push_back(text.substr(0, keep_ends ? next : end));
-    text.remove_prefix(next);
-  }
-  return texts(state, self, lines);
+  if (!state.search(self.as_text().size())) return {};
+  return texts(state, self, split_lines(self.as_text(), given.truth(0, false)));
 }
 
 Value replace_method(RenderState& state, const Value& self, const Arguments& arguments) {
@@ -144,6 +135,15 @@ Value join_method(RenderState& state, const Value& self, const Arguments& argume
   return joined(state, self.as_marked(), items);
 }
 
+template <bool AtStart>
+Value remove_affix(RenderState& state, const Value& self, const Arguments& arguments) {
+  BoundArguments given(state, AtStart ? "removeprefix" : "removesuffix", arguments, {"affix"}, 1);
+  std::string_view text = self.as_text();
+  std::string_view affix = given.text(0, "");
+  if (AtStart ? !text.starts_with(affix) : !text.ends_with(affix)) return self;
+  return state.part(self, text.substr(AtStart ? affix.size() : 0, text.size() - affix.size()));
+}
+
 template <bool FromRight>
 Value find(RenderState& state, const Value& self, const Arguments& arguments) {
   BoundArguments given(state, "find", arguments, {"sub"}, 1);
@@ -153,6 +153,11 @@ Value find(RenderState& state, const Value& self, const Arguments& arguments) {
   std::size_t at = FromRight ? text.rfind(sub) : text.find(sub);
   if (at == std::string_view::npos) return Value::integer(-1);
   return Value::integer(static_cast<std::int64_t>(count_code_points(text.substr(0, at))));
+}
+
+Value index_method(RenderState& state, const Value& self, const Arguments& arguments) {
+  Value found = find<false>(state, self, arguments);
+  return !state.failed() && found.as_int() < 0 ? state.fail("substring not found") : found;
 }
 
 Value count_method(RenderState& state, const Value& self, const Arguments& arguments) {
@@ -235,6 +240,8 @@ constexpr NamedMethod kTextMethods[] = {
     {"count", count_method},
     {"endswith", starts_or_ends<false>},
     {"find", find<false>},
+    {"format", brace_format},
+    {"index", index_method},
     {"isalnum", all_of<CharacterClass::kLetter, CharacterClass::kNumber>},
     {"isalpha", all_of<CharacterClass::kLetter, CharacterClass::kLetter>},
     {"isdigit", all_of<CharacterClass::kNumber, CharacterClass::kNumber>},
@@ -242,6 +249,8 @@ constexpr NamedMethod kTextMethods[] = {
     {"join", join_method},
     {"lower", change_case<lower_case>},
     {"lstrip", strip<TrimSides::kLeft>},
+    {"removeprefix", remove_affix<true>},
+    {"removesuffix", remove_affix<false>},
     {"replace", replace_method},
     {"rfind", find<true>},
     {"rsplit", split<true>},

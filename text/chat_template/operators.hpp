@@ -44,4 +44,7 @@ std::int64_t length_of(RenderState& state, const TemplateValue& value);
 TemplateValue printf_format(RenderState& state, const MarkedText& format, const std::vector<TemplateValue>& values,
                             bool use_all);
 
+// '{} {name}'.format(...): names and numbers in braces, with !s or !r; widths and the like are not supported.
+TemplateValue brace_format(RenderState& state, const TemplateValue& format, const TemplateArguments& arguments);
+
 }  // namespace troupe

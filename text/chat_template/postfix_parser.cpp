@@ -63,18 +63,27 @@ ExpressionPointer ExpressionParser::parse_subscript(ExpressionPointer value) {
 }
 
 void ExpressionParser::parse_arguments(ExpressionPointer& call) {
+  auto argument = [&] {
+    ExpressionPointer value = parse_expression();
+    call->depth = std::max(call->depth, value->depth + 1);
+    if (call->depth > kTemplateNestingMax) fail("an expression is nested too deep");
+    return value;
+  };
   expect_operator("(");
   while (!failed() && !is_operator(")")) {
-    if (is_operator("*") || is_operator("**")) return fail("'*' and '**' arguments are not supported");
-    if (now().kind == Word::kName && next().kind == Word::kOperator && next().text == "=") {
+    if (call->more_named) return fail("an argument follows a '**' one");
+    if (take_operator("**")) {
+      call->more_named = argument();
+    } else if (now().kind == Word::kName && next().kind == Word::kOperator && next().text == "=") {
       std::string name = expect_name();
       take();
-      ExpressionPointer value = parse_expression();
-      call->depth = std::max(call->depth, value->depth + 1);
-      if (call->depth > kTemplateNestingMax) fail("an expression is nested too deep");
-      call->named.emplace_back(std::move(name), std::move(value));
+      call->named.emplace_back(std::move(name), argument());
+    } else if (is_operator("*")) {
+      if (call->more_positional) return fail("two '*' arguments");
+      take();
+      call->more_positional = argument();
     } else {
-      if (!call->named.empty()) return fail("a positional argument follows a named one");
+      if (!call->named.empty() || call->more_positional) return fail("a positional argument follows a named one");
       add(call, parse_expression());
     }
     if (!is_operator(")")) expect_operator(",");

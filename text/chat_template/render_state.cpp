@@ -10,8 +10,13 @@ constexpr std::size_t kSearchedBytesPerStep = 256;
 constexpr std::size_t kErrorBytesMax = 2000;  // a template can put users' text into its message
 }  // namespace
 
-RenderState::RenderState(const TemplateLimits& limits)
-    : limits_(limits), deadline_(std::chrono::steady_clock::now() + limits.time) {}
+RenderState::RenderState(const TemplateLimits& limits, std::optional<std::int64_t> now_s)
+    : limits_(limits), deadline_(std::chrono::steady_clock::now() + limits.time), now_s_(now_s) {}
+
+std::int64_t RenderState::now_s() const {
+  if (now_s_) return *now_s_;
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
 
 bool RenderState::step(std::uint64_t cost) {
   if (failed()) return false;
@@ -53,9 +58,9 @@ TemplateValue RenderState::fail(std::string why) {
   return {};
 }
 
-TemplateValue RenderState::refuse(std::string words) {
+TemplateValue RenderState::refuse(std::string words, const char* param) {
   if (words.size() > kErrorBytesMax) words.resize(kErrorBytesMax);
-  if (!error_) error_ = Error{ErrorCode::kInvalidRequest, std::move(words), "messages", 0};
+  if (!error_) error_ = Error{ErrorCode::kInvalidRequest, std::move(words), param, 0};
   return {};
 }
 

@@ -17,7 +17,8 @@ namespace troupe {
 
 class RenderState {
  public:
-  explicit RenderState(const TemplateLimits& limits);
+  // now_s: what strftime_now takes for the time, in seconds since 1970; absent: the clock's.
+  explicit RenderState(const TemplateLimits& limits, std::optional<std::int64_t> now_s = {});
 
   bool step(std::uint64_t cost = 1);  // false when the rendering has failed, perhaps just now
   bool search(std::size_t text_bytes, std::size_t pattern_bytes = 1);  // the cost of looking for one in the other
@@ -25,8 +26,8 @@ class RenderState {
 
   bool failed() const { return error_.has_value(); }
   const Error& error() const { return *error_; }
-  TemplateValue fail(std::string why);      // the first failure counts; returns undefined
-  TemplateValue refuse(std::string words);  // raise_exception: the template's own words
+  TemplateValue fail(std::string why);  // the first failure counts; returns undefined
+  TemplateValue refuse(std::string words, const char* param = "messages");  // in our or raise_exception's own words
   TemplateValue fail_undefined(const TemplateValue& value) { return fail(value.why_undefined()); }
 
   // Values that count what they cost and are not too deep.
@@ -51,10 +52,12 @@ class RenderState {
 
   std::uint32_t line = 0;  // of the statement being evaluated, for messages
   const TemplateLimits& limits() const { return limits_; }
+  std::int64_t now_s() const;
 
  private:
   TemplateLimits limits_;
   std::chrono::steady_clock::time_point deadline_;
+  std::optional<std::int64_t> now_s_;
   std::uint64_t steps_ = 0;
   std::uint64_t next_look_at_clock_ = 0;
   std::size_t bytes_ = 0;

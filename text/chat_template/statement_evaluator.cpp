@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "text/chat_template/evaluator.hpp"
+#include "text/chat_template/functions.hpp"
 #include "text/chat_template/operators.hpp"
 #include "text/chat_template/value_text.hpp"
 
@@ -8,28 +9,9 @@ namespace troupe {
 
 using Kind = TemplateStatement::Kind;
 
-namespace {
-
-// Makes a scope the innermost one for as long as it lives.
-class EnteredScope {
- public:
-  EnteredScope(std::shared_ptr<TemplateScope>& innermost, TemplateScope* outer)
-      : innermost_(innermost), before_(std::exchange(innermost, std::make_shared<TemplateScope>(outer))) {}
-  ~EnteredScope() { innermost_ = std::move(before_); }
-  EnteredScope(const EnteredScope&) = delete;
-  EnteredScope& operator=(const EnteredScope&) = delete;
-
- private:
-  std::shared_ptr<TemplateScope>& innermost_;
-  std::shared_ptr<TemplateScope> before_;
-};
-
-}  // namespace
-
 TemplateEvaluator::TemplateEvaluator(RenderState& state)
     : state_(state), globals_(std::make_shared<TemplateScope>(nullptr)), scope_(globals_) {
-  for (const char* name : {"range", "namespace", "dict", "raise_exception"})
-    define(name, TemplateValue::function(name));
+  for (std::string_view name : template_functions()) define(name, TemplateValue::function(std::string(name)));
 }
 
 MarkedText TemplateEvaluator::render(const StatementList& statements) {
@@ -53,6 +35,13 @@ void TemplateEvaluator::put_value(const TemplateValue& value) {
   if (value.is_text()) return put(value.as_marked());
   MarkedText text = text_of(state_, value);
   if (!state_.failed()) put(text);
+}
+
+// What a {% filter %} block makes is joined with the text around it, which only a text can be.
+void TemplateEvaluator::put_filtered(const TemplateValue& value) {
+  if (state_.failed()) return;
+  if (value.is_text()) return put(value.as_marked());
+  state_.fail("a filter block must make a string, not " + std::string(value.type_name()));
 }
 
 TemplateEvaluator::Flow TemplateEvaluator::run(const StatementList& statements) {
@@ -89,8 +78,10 @@ TemplateEvaluator::Flow TemplateEvaluator::run(const TemplateStatement& statemen
     case Kind::kMacro:
       run_macro_definition(statement);
       return flow;
+    case Kind::kCall:
+      return run_call(statement);
     case Kind::kFilterBlock:
-      put_value(through_filters(statement.expression.get(), captured(statement.body, flow)));
+      put_filtered(through_filters(statement.expression.get(), captured(statement.body, flow)));
       return flow;
     case Kind::kWith:
       return run_with(statement);
@@ -117,28 +108,37 @@ TemplateEvaluator::Flow TemplateEvaluator::run_if(const TemplateStatement& state
   return Flow::kNext;
 }
 
-std::vector<TemplateValue> TemplateEvaluator::items_of(const TemplateStatement& statement) {
-  std::vector<TemplateValue> items = iterate(state_, evaluate(*statement.expression));
+std::vector<TemplateValue> TemplateEvaluator::items_of(const TemplateStatement& statement, const TemplateValue& all) {
+  std::vector<TemplateValue> items = iterate(state_, all);
   if (!statement.condition) return items;
   std::vector<TemplateValue> kept;
   for (TemplateValue& item : items) {
     EnteredScope entered(scope_, scope_.get());
     assign(statement.target, item);
-    if (evaluate(*statement.condition).truthy()) kept.push_back(std::move(item));
+    if (evaluate(*statement.condition).truthy()) {
+      bool unpacked = statement.target.unpack && !item.is(TemplateValue::Kind::kTuple);  // then as a tuple
+      kept.push_back(unpacked ? state_.list(iterate(state_, item), TemplateValue::Kind::kTuple) : std::move(item));
+    }
     if (state_.failed()) break;
   }
   return kept;
 }
 
 TemplateEvaluator::Flow TemplateEvaluator::run_for(const TemplateStatement& statement) {
-  TemplateValue items = state_.list(items_of(statement));
+  return run_loop(statement, items_of(statement, evaluate(*statement.expression)), 0);
+}
+
+TemplateEvaluator::Flow TemplateEvaluator::run_loop(const TemplateStatement& statement,
+                                                    std::vector<TemplateValue> all_items, std::uint32_t recursion) {
+  TemplateValue items = state_.list(std::move(all_items));
   if (state_.failed()) return Flow::kNext;
   bool completed = false;  // an iteration, without break or continue: as in Jinja, else is for when none was
-  std::uint32_t nesting = loop_nesting_++;
+  std::weak_ptr<TemplateScope> outside = scope_;
   for (std::size_t i = 0; i < items.items().size() && state_.step(); ++i) {
     EnteredScope entered(scope_, scope_.get());
     auto loop = std::make_shared<TemplateLoop>();
-    loop->items = items, loop->index = i, loop->nesting = nesting;
+    loop->items = items, loop->index = i, loop->recursion = recursion;
+    if (statement.is_recursive) loop->statement = &statement, loop->scope = outside;
     if (!state_.allocate(sizeof(TemplateLoop) + sizeof(TemplateScope))) break;
     scope_->set(state_, "loop", TemplateValue::loop(std::move(loop)));
     assign(statement.target, items.items()[i]);
@@ -146,7 +146,6 @@ TemplateEvaluator::Flow TemplateEvaluator::run_for(const TemplateStatement& stat
     if (flow == Flow::kBreak) break;
     completed = completed || flow == Flow::kNext;
   }
-  --loop_nesting_;
   if (completed || state_.failed()) return Flow::kNext;
   EnteredScope entered(scope_, scope_.get());
   return run(statement.otherwise);
@@ -165,12 +164,8 @@ void TemplateEvaluator::run_set(const TemplateStatement& statement) {
 }
 
 void TemplateEvaluator::run_macro_definition(const TemplateStatement& statement) {
-  auto macro = std::make_shared<TemplateMacro>();
-  macro->definition = statement.macro.get();
-  macro->scope = scope_;
-  if (state_.allocate(sizeof(TemplateMacro))) {
-    scope_->set(state_, statement.macro->name, TemplateValue::macro(std::move(macro)));
-  }
+  TemplateValue macro = defined_macro(*statement.macro);
+  if (!state_.failed()) scope_->set(state_, statement.macro->name, std::move(macro));
 }
 
 void TemplateEvaluator::assign(const AssignmentTarget& target, const TemplateValue& value) {
@@ -209,44 +204,6 @@ TemplateValue TemplateEvaluator::through_filters(const TemplateExpression* filte
   if (filters == nullptr || state_.failed()) return text;
   const auto& inner = filters->parts[0];
   return evaluate_filter(*filters, through_filters(inner.get(), std::move(text)));
-}
-
-TemplateValue TemplateEvaluator::call_macro(const TemplateMacro& macro, const TemplateArguments& arguments) {
-  const MacroStatement& definition = *macro.definition;
-  std::shared_ptr<TemplateScope> defined_in = macro.scope.lock();
-  if (!defined_in)
-    return state_.fail("the macro '" + definition.name + "' is called outside of the block that defined it");
-  if (arguments.positional.size() > definition.parameters.size()) {
-    return state_.fail("macro '" + definition.name + "' takes not more than " +
-                       std::to_string(definition.parameters.size()) + " argument(s)");
-  }
-  EnteredScope entered(scope_, defined_in.get());
-  for (std::size_t i = 0; i < arguments.positional.size(); ++i) {
-    scope_->set(state_, definition.parameters[i], arguments.positional[i]);
-  }
-  for (const auto& [name, value] : arguments.named) {
-    std::size_t at = 0;
-    while (at < definition.parameters.size() && definition.parameters[at] != name) ++at;
-    if (at == definition.parameters.size() || at < arguments.positional.size()) {
-      return state_.fail("macro '" + definition.name + "' got an unexpected argument '" + std::string(name) + "'");
-    }
-    scope_->set(state_, definition.parameters[at], value);
-  }
-  std::size_t without_default = definition.parameters.size() - definition.defaults.size();
-  for (std::size_t i = arguments.positional.size(); i < definition.parameters.size(); ++i) {
-    const std::string& name = definition.parameters[i];
-    bool given = false;
-    for (const auto& argument : arguments.named) given = given || argument.first == name;
-    if (given) continue;
-    TemplateValue value = i >= without_default ? evaluate(*definition.defaults[i - without_default])
-                                               : TemplateValue::undefined("parameter '" + name + "' was not provided");
-    scope_->set(state_, name, std::move(value));
-  }
-  MarkedText outside = std::exchange(output_, MarkedText());
-  std::uint32_t nesting = std::exchange(loop_nesting_, 0);
-  run(definition.body);
-  loop_nesting_ = nesting;
-  return state_.text(std::exchange(output_, std::move(outside)));
 }
 
 }  // namespace troupe

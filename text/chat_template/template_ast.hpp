@@ -45,6 +45,8 @@ struct TemplateExpression {
   TemplateValue literal;
   std::vector<ExpressionPointer> parts;
   std::vector<std::pair<std::string, ExpressionPointer>> named;
+  ExpressionPointer more_positional;   // of a call: *value, or null
+  ExpressionPointer more_named;        // of a call: **value, or null
   std::vector<std::string> operators;  // as written; "not in" is one
   TemplateFilter filter = nullptr;     // kFilter
   TemplateTest test = nullptr;         // kTest
@@ -66,10 +68,14 @@ struct ConditionalBranch {
 };
 
 struct MacroStatement {
-  std::string name;
+  std::string name;  // empty: of a call block
   std::vector<std::string> parameters;
   std::vector<ExpressionPointer> defaults;  // of the last parameters
   StatementList body;
+  // Whether the body reads these names, which the macro then takes beside its parameters.
+  bool takes_caller = false;
+  bool takes_varargs = false;
+  bool takes_kwargs = false;
 };
 
 struct TemplateStatement {
@@ -81,6 +87,7 @@ struct TemplateStatement {
     kSet,          // target = expression
     kSetBlock,     // target = body, through the filters of expression (may be null)
     kMacro,        // macro
+    kCall,         // expression, a call that is given `macro` as its caller
     kFilterBlock,  // body through the filters of expression
     kWith,         // target values (targets, expressions) for body
     kScope,        // body, in a scope of its own: {% generation %}
@@ -94,6 +101,7 @@ struct TemplateStatement {
   ExpressionPointer expression;
   ExpressionPointer condition;
   AssignmentTarget target;
+  bool is_recursive = false;  // kFor: loop(items) runs it again
   StatementList body;
   StatementList otherwise;
   std::vector<ConditionalBranch> branches;

@@ -15,9 +15,10 @@ inline constexpr std::uint32_t kTemplateNestingMax = 120;  // of statements and 
 inline constexpr std::uint32_t kEvaluationDepthMax = 600;  // nested evaluations, macro calls included: stays below 3
                                                            // MiB of stack in sanitized builds (measured with ulimit -s)
 inline constexpr std::uint32_t kValueDepthMax = 100;       // lists within dicts within lists ...
-inline constexpr std::int64_t kRangeMax = 100'000;         // items of range()
-inline constexpr std::size_t kPrintfWidthMax = 1000;       // '%1000d'
-inline constexpr std::int64_t kIndentMax = 64;             // tojson(indent=), indent(width=)
+inline constexpr std::uint32_t kTemplateJsonDepthMax = 64;  // of tools, their arguments and chat_template_kwargs
+inline constexpr std::int64_t kRangeMax = 100'000;          // items of range()
+inline constexpr std::size_t kPrintfWidthMax = 1000;        // '%1000d'
+inline constexpr std::int64_t kIndentMax = 64;              // tojson(indent=), indent(width=)
 
 // Rendering: what is counted.
 struct TemplateLimits {

@@ -1,5 +1,6 @@
 #include "text/chat_template/template_parser.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "text/chat_template/expression_parser.hpp"
@@ -12,8 +13,8 @@ namespace {
 using Kind = TemplateStatement::Kind;
 using Word = TemplateToken::Kind;
 
-constexpr std::string_view kUnsupportedTags[] = {"call",   "extends", "block",      "include",
-                                                 "import", "from",    "autoescape", "trans"};
+constexpr std::string_view kUnsupportedTags[] = {"extends", "block",      "include", "import",
+                                                 "from",    "autoescape", "trans"};
 
 class StatementParser : private ExpressionParser {
  public:
@@ -86,6 +87,7 @@ class StatementParser : private ExpressionParser {
     if (tag == "for") return parse_for();
     if (tag == "set") return parse_set();
     if (tag == "macro") return parse_macro();
+    if (tag == "call") return parse_call();
     if (tag == "filter") return parse_filter_block();
     if (tag == "with") return parse_with();
     if (tag == "generation") return parse_generation();
@@ -123,7 +125,7 @@ class StatementParser : private ExpressionParser {
     if (!take_name("in")) fail_unexpected();
     made.expression = parse_tuple(false);
     if (take_name("if")) made.condition = parse_expression();
-    if (is_name("recursive")) fail("a 'recursive' loop is not supported");
+    made.is_recursive = take_name("recursive");
     expect(Word::kBlockEnd);
     ++loops_;
     made.body = parse_until({"else", "endfor"});
@@ -185,26 +187,57 @@ class StatementParser : private ExpressionParser {
     TemplateStatement made = make(Kind::kMacro);
     made.macro = std::make_unique<MacroStatement>();
     made.macro->name = expect_name();
-    expect_operator("(");
-    while (!failed() && !is_operator(")")) {
-      made.macro->parameters.push_back(expect_target_name());
-      if (take_operator("=")) {
-        made.macro->defaults.push_back(parse_expression());
-      } else if (!made.macro->defaults.empty()) {
-        fail("a parameter without a default follows one with a default");
-      }
-      if (!is_operator(")")) expect_operator(",");
-    }
-    expect_operator(")");
+    parse_parameters(*made.macro);
     expect(Word::kBlockEnd);
-    std::uint32_t loops_outside = std::exchange(loops_, 0);
-    made.macro->body = parse_until({"endmacro"});
-    loops_ = loops_outside;
+    parse_macro_body(*made.macro, "endmacro");
     expect(Word::kBlockBegin);
     if (!take_name("endmacro")) fail_unexpected();
     take_name(made.macro->name);
     expect(Word::kBlockEnd);
     return made;
+  }
+
+  // {% call(parameters) macro(arguments) %}: the block is a macro of its own, given as `caller`.
+  TemplateStatement parse_call() {
+    TemplateStatement made = make(Kind::kCall);
+    made.macro = std::make_unique<MacroStatement>();
+    if (is_operator("(")) parse_parameters(*made.macro);
+    made.expression = parse_expression();
+    if (made.expression->kind != TemplateExpression::Kind::kCall) fail("a 'call' block needs a call");
+    expect(Word::kBlockEnd);
+    parse_macro_body(*made.macro, "endcall");
+    expect_end_tag("endcall");
+    return made;
+  }
+
+  void parse_parameters(MacroStatement& macro) {
+    expect_operator("(");
+    while (!failed() && !is_operator(")")) {
+      macro.parameters.push_back(expect_target_name());
+      if (take_operator("=")) {
+        macro.defaults.push_back(parse_expression());
+      } else if (!macro.defaults.empty()) {
+        fail("a parameter without a default follows one with a default");
+      }
+      if (!is_operator(")")) expect_operator(",");
+    }
+    expect_operator(")");
+  }
+
+  void parse_macro_body(MacroStatement& macro, std::string_view end) {
+    std::uint32_t loops_outside = std::exchange(loops_, 0);
+    MacroNames outside = std::exchange(read_names_, MacroNames());
+    macro.body = parse_until({end});
+    auto declares = [&](std::string_view name) {
+      return std::find(macro.parameters.begin(), macro.parameters.end(), name) != macro.parameters.end();
+    };
+    macro.takes_caller = read_names_.caller && !declares("caller");
+    macro.takes_varargs = read_names_.varargs && !declares("varargs");
+    macro.takes_kwargs = read_names_.kwargs && !declares("kwargs");
+    read_names_.caller |= outside.caller;
+    read_names_.varargs |= outside.varargs;
+    read_names_.kwargs |= outside.kwargs;
+    loops_ = loops_outside;
   }
 
   TemplateStatement parse_filter_block() {

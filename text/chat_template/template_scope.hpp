@@ -20,4 +20,18 @@ struct TemplateScope {
   const TemplateValue* find(RenderState& state, std::string_view name) const;  // here or further out
 };
 
+// Makes a new scope within `outer` the innermost one for as long as it lives.
+class EnteredScope {
+ public:
+  EnteredScope(std::shared_ptr<TemplateScope>& innermost, TemplateScope* outer)
+      : innermost_(innermost), before_(std::exchange(innermost, std::make_shared<TemplateScope>(outer))) {}
+  ~EnteredScope() { innermost_ = std::move(before_); }
+  EnteredScope(const EnteredScope&) = delete;
+  EnteredScope& operator=(const EnteredScope&) = delete;
+
+ private:
+  std::shared_ptr<TemplateScope>& innermost_;
+  std::shared_ptr<TemplateScope> before_;
+};
+
 }  // namespace troupe

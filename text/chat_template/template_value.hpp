@@ -16,6 +16,7 @@ namespace troupe {
 class TemplateValue;
 struct MacroStatement;
 struct TemplateScope;
+struct TemplateStatement;
 
 struct TemplateList {
   std::vector<TemplateValue> items;
@@ -120,13 +121,15 @@ struct TemplateNamespace {
 struct TemplateLoop {
   TemplateValue items;  // a list
   std::size_t index = 0;
-  std::uint32_t nesting = 0;
+  std::uint32_t recursion = 0;                   // how often it has been called within itself
+  const TemplateStatement* statement = nullptr;  // of a recursive loop
+  std::weak_ptr<TemplateScope> scope;            // where that stands; expires when that block ends
 };
 
 // What a call, a filter or a test is given.
 struct TemplateArguments {
   std::vector<TemplateValue> positional;
-  std::vector<std::pair<std::string_view, TemplateValue>> named;
+  std::vector<std::pair<std::string, TemplateValue>> named;
 };
 
 }  // namespace troupe

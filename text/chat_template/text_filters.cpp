@@ -49,6 +49,8 @@ Value string_filter(RenderState& state, const Value& input, const Arguments& arg
   return input.is_text() ? input : state.text(text_of(state, input));
 }
 
+// Nothing is escaped here, so nothing has to be kept from it. (In Jinja what is added to the result would be escaped
+// for HTML, even so; no template of a model means that.)
 Value safe_filter(RenderState& state, const Value& input, const Arguments& arguments) {
   BoundArguments given(state, "safe", arguments, {});
   return input.is_text() ? input : state.text(text_of(state, input));
@@ -72,8 +74,14 @@ Value tojson_filter(RenderState& state, const Value& input, const Arguments& arg
   style.ensure_ascii = given.truth(0, false);
   style.indent = given.integer(1, -1);
   style.sort_keys = given.truth(3, false);
-  if (given[2] != nullptr && !given[2]->is(Value::Kind::kNone))
-    return state.fail("tojson's separators are not supported");
+  if (style.indent >= 0) style.between_items = MarkedText(",");
+  if (given[2] != nullptr && !given[2]->is(Value::Kind::kNone)) {
+    bool two_texts = given[2]->is_sequence() && given[2]->items().size() == 2 && given[2]->items()[0].is_text() &&
+                     given[2]->items()[1].is_text();
+    if (!two_texts) return state.fail("tojson's separators must be two strings");
+    style.between_items = given[2]->items()[0].as_marked();
+    style.behind_key = given[2]->items()[1].as_marked();
+  }
   if (style.indent > kIndentMax) return state.fail("an indent is too wide");
   if (input.is_undefined()) return state.fail_undefined(input);
   MarkedText out;
@@ -81,7 +89,7 @@ Value tojson_filter(RenderState& state, const Value& input, const Arguments& arg
   return Value::text(std::move(out));  // append_json has counted it
 }
 
-// Lines after the first get `width` blanks in front, unless they are empty.
+// Lines after the first get `width` blanks in front, unless they are empty; all of them end in "\n" then.
 Value indent_filter(RenderState& state, const Value& input, const Arguments& arguments) {
   BoundArguments given(state, "indent", arguments, {"width", "first", "blank"});
   MarkedText prefix;
@@ -95,19 +103,21 @@ Value indent_filter(RenderState& state, const Value& input, const Arguments& arg
   if (input.is_undefined()) return state.fail_undefined(input);
   if (!input.is_text()) return state.fail("'indent' needs a string, not " + std::string(input.type_name()));
   std::string_view text = input.as_text();
+  if (!state.search(text.size())) return {};
+  std::vector<std::string_view> lines = split_lines(text, false);
+  // As if a newline stood behind the text, which ends a line of its own unless it ends one with "\r".
+  if (text.empty() || (text.back() != '\r' && lines.back().end() != text.end()))
+    lines.push_back(text.substr(text.size()));
   bool first = given.truth(1, false);
   bool blank = given.truth(2, false);
   MarkedText out;
   std::size_t cost = 0;
-  for (std::size_t at = 0; at <= text.size();) {
-    std::size_t end = std::min(text.find('\n', at), text.size());
-    bool indented = at == 0 ? first : (blank || end > at);
-    if (at > 0) out.append_part(input.as_marked(), text.substr(at - 1, 1));
-    if (indented) out.append(prefix);
-    out.append_part(input.as_marked(), text.substr(at, end - at));
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (i > 0) out.append("\n");
+    if (i == 0 ? first : blank || !lines[i].empty()) out.append(prefix);
+    out.append_part(input.as_marked(), lines[i]);
     std::size_t before = std::exchange(cost, out.cost_bytes());
     if (!state.allocate(cost - before + 1)) return {};
-    at = end + 1;
   }
   return Value::text(std::move(out));
 }
@@ -168,8 +178,8 @@ Value round_filter(RenderState& state, const Value& input, const Arguments& argu
   if (method == "common" && input.is_integral()) return Value::integer(input.as_int());
   double factor = std::pow(10.0, static_cast<double>(precision));
   double value = input.as_double();
-  if (method == "ceil") return Value::real(std::ceil(value * factor) / factor);
-  if (method == "floor") return Value::real(std::floor(value * factor) / factor);
+  if (method == "ceil") return Value::real((std::ceil(value * factor) + 0.0) / factor);  // + 0.0: no -0.0
+  if (method == "floor") return Value::real((std::floor(value * factor) + 0.0) / factor);
   // Python rounds the decimal value, half to even; printf rounds the exact binary value the same way.
   Value text = printf_format(state, MarkedText("%." + std::to_string(precision) + "f"), {Value::real(value)}, true);
   if (state.failed()) return {};
@@ -203,8 +213,10 @@ TemplateFilter find_text_filter(std::string_view name) {
 }
 
 TemplateFilter find_template_filter(std::string_view name) {
-  TemplateFilter filter = find_text_filter(name);
-  return filter != nullptr ? filter : find_list_filter(name);
+  for (auto find : {find_text_filter, find_list_filter, find_rare_filter}) {
+    if (TemplateFilter filter = find(name)) return filter;
+  }
+  return nullptr;
 }
 
 }  // namespace troupe

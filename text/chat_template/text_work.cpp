@@ -19,6 +19,7 @@ bool is_in(char32_t c, std::string_view characters) {
   return false;
 }
 
+// Each character through change(character, out), which appends what becomes of it.
 template <class Change>
 MarkedText changed(const MarkedText& text, Change&& change) {
   MarkedText out;
@@ -26,13 +27,19 @@ MarkedText changed(const MarkedText& text, Change&& change) {
     std::string characters;
     for (std::size_t at = 0; at < run.size();) {
       CodePoint c = code_point_at(run, at);
-      append_utf8(characters, change(c.value));
+      change(c.value, characters);
       at += c.bytes;
     }
     out.append(characters, marked);
   });
   return out;
 }
+
+// The simple mappings of Unicode, and the one of the longer ones that people meet.
+constexpr char32_t kSharpS = 0xDF;
+void append_upper(char32_t c, std::string& out) { c == kSharpS ? void(out += "SS") : append_utf8(out, to_upper(c)); }
+void append_title(char32_t c, std::string& out) { c == kSharpS ? void(out += "Ss") : append_utf8(out, to_title(c)); }
+void append_lower(char32_t c, std::string& out) { append_utf8(out, to_lower(c)); }
 
 }  // namespace
 
@@ -49,6 +56,25 @@ std::string_view trimmed(std::string_view text, std::string_view characters, Tri
     text = text.substr(0, last);
   }
   return text;
+}
+
+std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends) {
+  std::vector<std::string_view> lines;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    CodePoint c = code_point_at(text, at);
+    bool ends = (c.value >= '\n' && c.value <= '\r') || (c.value >= 0x1C && c.value <= 0x1E) || c.value == 0x85 ||
+                c.value == 0x2028 || c.value == 0x2029;
+    std::size_t next = at + c.bytes;
+    if (ends) {
+      if (text.substr(at, 2) == "\r\n") ++next;
+      lines.push_back(text.substr(begin, (keep_ends ? next : at) - begin));
+      begin = next;
+    }
+    at = next;
+  }
+  if (begin < text.size()) lines.push_back(text.substr(begin));
+  return lines;
 }
 
 TemplateValue replaced(RenderState& state, const MarkedText& source, std::string_view from, const MarkedText& to,
@@ -94,21 +120,28 @@ TemplateValue joined(RenderState& state, const MarkedText& separator, const std:
   return TemplateValue::text(std::move(out));
 }
 
-MarkedText upper_case(const MarkedText& text) { return changed(text, to_upper); }
-MarkedText lower_case(const MarkedText& text) { return changed(text, to_lower); }
+MarkedText upper_case(const MarkedText& text) { return changed(text, append_upper); }
+MarkedText lower_case(const MarkedText& text) { return changed(text, append_lower); }
 
 MarkedText capitalized(const MarkedText& text) {
   bool first = true;
-  return changed(text, [&](char32_t c) { return std::exchange(first, false) ? to_upper(c) : to_lower(c); });
+  return changed(text, [&](char32_t c, std::string& out) {
+    std::exchange(first, false) ? append_title(c, out) : append_lower(c, out);
+  });
 }
 
 MarkedText title_case(const MarkedText& text, bool at_every_letter) {
   bool word_begins = true;
-  return changed(text, [&](char32_t c) {
-    char32_t out = word_begins ? to_upper(c) : to_lower(c);
+  return changed(text, [&](char32_t c, std::string& out) {
+    if (!word_begins) {
+      append_lower(c, out);
+    } else if (at_every_letter) {
+      append_title(c, out);
+    } else {
+      append_upper(c, out);  // the filter: item[0].upper() + item[1:].lower()
+    }
     word_begins = at_every_letter ? class_of(c) != CharacterClass::kLetter
                                   : is_python_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
-    return out;
   });
 }
 

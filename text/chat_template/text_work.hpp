@@ -1,6 +1,7 @@
 #pragma once
 // What filters and methods of texts share: the same work under two names.
 #include <string_view>
+#include <vector>
 
 #include "text/chat_template/render_state.hpp"
 #include "text/chat_template/template_value.hpp"
@@ -11,6 +12,9 @@ enum class TrimSides : std::uint8_t { kLeft = 1, kRight = 2, kBoth = 3 };
 
 // Without the characters of `characters` at its ends; white space when that is empty.
 std::string_view trimmed(std::string_view text, std::string_view characters, TrimSides sides);
+
+// At everything that Python's str.splitlines() takes for the end of a line.
+std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends);
 
 // `count` < 0: all of them.
 TemplateValue replaced(RenderState& state, const MarkedText& text, std::string_view from, const MarkedText& to,

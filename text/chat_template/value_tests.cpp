@@ -31,7 +31,10 @@ bool is_float(const Value& v) { return v.is(Kind::kFloat); }
 bool is_number(const Value& v) { return v.is_number(); }
 bool is_string(const Value& v) { return v.is_text(); }
 bool is_mapping(const Value& v) { return v.is(Kind::kDict); }
-bool is_callable(const Value& v) { return v.is(Kind::kFunction) || v.is(Kind::kMacro); }
+// What is undefined counts: calling it is what Python would do, and then fail.
+bool is_callable(const Value& v) {
+  return v.is(Kind::kFunction) || v.is(Kind::kMacro) || v.is(Kind::kLoop) || v.is_undefined();
+}
 bool is_sequence(const Value& v) { return v.is_text() || v.is_sequence() || v.is(Kind::kDict) || v.is_undefined(); }
 bool is_iterable(const Value& v) { return is_sequence(v) || v.is(Kind::kLoop); }
 

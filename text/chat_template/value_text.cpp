@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "text/character_class.hpp"
+#include "text/chat_template/template_ast.hpp"
 #include "text/utf8.hpp"
 
 namespace troupe {
@@ -193,7 +194,8 @@ class JsonWriter {
     for (const TemplateEntry* entry : entries) {
       begin_element(first, level + 1);
       write_key(entry->first);
-      out_.append(": ");
+      if (!state_.allocate(style_.behind_key.cost_bytes())) return;
+      out_.append(style_.behind_key);
       write(entry->second, level + 1);
       if (state_.failed()) return;
     }
@@ -213,7 +215,7 @@ class JsonWriter {
   }
 
   void begin_element(bool& first, std::size_t level) {
-    if (!first) out_.append(style_.indent < 0 ? ", " : ",");
+    if (!first && state_.allocate(style_.between_items.cost_bytes())) out_.append(style_.between_items);
     first = false;
     break_line(level);
   }
@@ -273,8 +275,12 @@ void append_text(RenderState& state, const TemplateValue& value, MarkedText& out
       out.append("<LoopContext " + std::to_string(value.as_loop().index + 1) + "/" +
                  std::to_string(value.as_loop().items.items().size()) + ">");
       return;
+    case Kind::kMacro: {
+      const std::string& name = value.as_macro().definition->name;
+      out.append("<Macro " + (name.empty() ? "anonymous" : quoted(name)) + ">");
+      return;
+    }
     case Kind::kNamespace:
-    case Kind::kMacro:
     case Kind::kFunction:
       state.fail("a " + std::string(value.type_name()) + " cannot be printed");
       return;
@@ -284,6 +290,12 @@ void append_text(RenderState& state, const TemplateValue& value, MarkedText& out
 MarkedText text_of(RenderState& state, const TemplateValue& value) {
   MarkedText out;
   append_text(state, value, out);
+  return out;
+}
+
+MarkedText repr_of(RenderState& state, const TemplateValue& value) {
+  MarkedText out;
+  append_repr(state, value, out);
   return out;
 }
 
