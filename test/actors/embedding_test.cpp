@@ -21,9 +21,8 @@ std::string text_number(int i) {
 }  // namespace
 
 TEST_CASE("the service embeds texts and ids beside generations, and counts them as requests without tokens") {
-  ScriptedOptions options;
-  options.info.tokens_max = 16;  // an input takes several steps
-  ActorBench bench(options);
+  ActorBench bench;
+  bench.env->limits.step_tokens_max = 16;  // an input takes several steps
   bench.start();
   auto before = bench.submit(bench.request("a generation", 20));
   auto mean = bench.submit(embedding(bench, "the text to embed, longer than a step", Pooling::kMean));
@@ -65,8 +64,8 @@ TEST_CASE("R082, contract 8: embeddings survive an executor that is killed at an
   CAPTURE(kill_at, static_cast<int>(fault), depth);
   ScriptedOptions options;
   options.info.steps_in_flight = depth;
-  options.info.tokens_max = 24;
   ActorBench bench(options);
+  bench.env->limits.step_tokens_max = 24;  // an input takes several steps
   bench.runner.control->fault_at(kill_at, fault);
   bench.start();
   std::vector<ActorBench::Live> live;
@@ -95,9 +94,8 @@ TEST_CASE("contract 8: an embedding whose numbers are not finite fails alone") {
 }
 
 TEST_CASE("D5: an embedding whose client leaves between two steps frees its blocks") {
-  ScriptedOptions options;
-  options.info.tokens_max = 8;
-  ActorBench bench(options);
+  ActorBench bench;
+  bench.env->limits.step_tokens_max = 8;
   bench.start();
   auto live = bench.submit(embedding(bench, std::string(100, 'x'), Pooling::kMean));
   REQUIRE(bench.run_until([&] { return bench.steps() >= 3; }));

@@ -123,7 +123,7 @@ TEST_CASE("embedding schema: what is wrong is refused with its field, value and 
     std::string body;
     std::string param;
     ErrorCode code = ErrorCode::kInvalidRequest;
-    std::string says;
+    std::string says = "";
   };
   const Row table[] = {
       {"[]", ""},
