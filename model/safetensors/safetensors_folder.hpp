@@ -45,7 +45,7 @@ class SafetensorsFolder {
   WeightFiles weights_;
   std::vector<std::uint8_t> header_;
   std::deque<std::vector<float>> owned_;  // norms to which 1 was added, divisors of RoPE
-  Metadata metadata_;                     // points into config_
+  Metadata metadata_;                     // points into the text of config_.keys, which moves along
   TensorTable tensors_;                   // points into weights_ and owned_
 };
 
