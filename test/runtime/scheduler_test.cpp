@@ -253,13 +253,14 @@ TEST_CASE("scheduler hands penalties the counts of each token, and nothing to th
 TEST_CASE("scheduler hands a row its sampling parameters and its bias") {
   Bench bench;
   auto request = Bench::request(1, 3, 9);
-  request.sampling = {0.25F, 40, 0.5F, 0.125F, 1.5F, 0.75F, -0.5F, {{3, 1.0F}, {9, -100.0F}}, 99};
+  request.sampling = {0.25F, 40, 0.5F, 0.125F, 0.625F, 1.5F, 0.75F, -0.5F, {{3, 1.0F}, {9, -100.0F}}, 99};
   request.choice = 2;
   request.logprobs = 4;
   REQUIRE(bench.enqueue(request).ok());
   auto plan = bench.plan();
   const RowSampling& row = plan->sampling.at(0);
   REQUIRE((row.temperature == 0.25F && row.top_k == 40 && row.top_p == 0.5F && row.min_p == 0.125F));
+  REQUIRE(row.typical_p == 0.625F);
   REQUIRE((row.repetition_penalty == 1.5F && row.presence_penalty == 0.75F && row.frequency_penalty == -0.5F));
   REQUIRE((row.seed == 99 && row.choice == 2 && row.logprobs == 4));
   REQUIRE(row.bias.count == 2);
