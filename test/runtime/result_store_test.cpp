@@ -120,6 +120,7 @@ TEST_CASE("result key changes with everything that decides the answer") {
       [](Request& r) { r.sampling.top_k = 1; },
       [](Request& r) { r.sampling.top_p = 0.5F; },
       [](Request& r) { r.sampling.min_p = 0.5F; },
+      [](Request& r) { r.sampling.typical_p = 0.5F; },
       [](Request& r) { r.sampling.repetition_penalty = 1.5F; },
       [](Request& r) { r.sampling.presence_penalty = 1.5F; },
       [](Request& r) { r.sampling.frequency_penalty = 1.5F; },
