@@ -63,7 +63,9 @@ void check_decoding(const TextCodec& codec, const std::vector<TokenId>& tokens) 
     TROUPE_CHECK(!find_invalid_utf8(in_pieces), "what a decoder gives is UTF-8");
   }
   decoder->finish(in_pieces);
-  TROUPE_CHECK(in_pieces == codec.detokenize(tokens, false), "a text does not depend on how it is decoded");
+  // A whole text loses the space that SentencePiece puts before it; pieces go on from a text and keep it.
+  std::string whole = codec.detokenize(tokens, false);
+  TROUPE_CHECK(in_pieces == whole || in_pieces == " " + whole, "a text does not depend on how it is decoded");
   TROUPE_CHECK(!find_invalid_utf8(codec.detokenize(tokens, true)), "a text is UTF-8");
 }
 
