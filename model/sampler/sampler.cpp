@@ -84,10 +84,11 @@ TokenId Sampler::draw(std::span<const float> logits, float max, const RowSamplin
   compute_weights(kernels_, logits, max, scale, weights_.data());
   Candidates candidates({weights_.data(), logits.size()}, least_weight(how.min_p), keys_);
   Kept kept = keep(candidates, how.top_k, how.top_p);
+  std::uint64_t random = random_bits(how.seed, how.choice, how.position);
   if (how.typical_p < 1.0F) {
     std::span<std::uint64_t> keys = candidates.first(kept.count);
     TypicalTokens typical = keep_typical(keys, weights_, kept.total, how.typical_p);
-    std::uint64_t pick = share(typical.total, random_bits(how.seed, how.choice, how.position), 64);
+    std::uint64_t pick = share(typical.total, random, 64);
     for (std::size_t i = 0;; ++i) {
       auto token = static_cast<std::uint32_t>(keys[i]);
       if (pick < weights_[token]) return static_cast<TokenId>(token);
@@ -95,7 +96,7 @@ TokenId Sampler::draw(std::span<const float> logits, float max, const RowSamplin
     }
   }
   // u64 * total / 2^64 is below total, so the walk ends inside the kept ones.
-  std::uint64_t pick = share(kept.total, random_bits(how.seed, how.choice, how.position), 64);
+  std::uint64_t pick = share(kept.total, random, 64);
   std::size_t i = 0;
   for (std::uint64_t passed = candidates.weight(0); passed <= pick; passed += candidates.weight(i)) ++i;
   return static_cast<TokenId>(candidates.token(i));
