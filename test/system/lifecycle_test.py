@@ -27,7 +27,7 @@ for arguments, word in [
     (["serve", "--model", "/no/such.gguf"], "/no/such.gguf"),
     (["serve", "--model", str(folder / "not.gguf")], "not.gguf"),
     (["check", "--model", str(folder / "cut.gguf")], "cut.gguf"),
-    (["serve", "--model", str(folder)], "directory"),
+    (["serve", "--model", str(folder)], "config.json"),
     (["check", "--config", str(folder / "bad.toml")], "server.port"),
     (["check", "--config", "/no/such.toml"], "/no/such.toml"),
     (["serve", "--port", "99999"], "65535"),
