@@ -214,7 +214,7 @@ TEST_CASE("exchange: embeddings answer when all inputs have theirs, in their ord
   CHECK(bench.metrics.http_requests.value(HttpRoute::kEmbeddings, HttpStatus::k400) == 1);
 }
 
-TEST_CASE("contract 4: of a long list so many inputs run at a time; the next arrive when one has its vector") {
+TEST_CASE("contract 4: of a long list so many inputs run at a time, and the next arrive when one has its vector") {
   Bench bench;
   auto exchange = bench.posted(list_of(kEmbeddingsAtOnce + 2));
   CHECK(exchange->poll() == Exchange::State::kWaiting);
@@ -242,7 +242,7 @@ TEST_CASE("contract 4: of a long list so many inputs run at a time; the next arr
   CHECK(json::parse(quick->take_answer().body).at("usage").at("total_tokens") == 600);
 }
 
-TEST_CASE("exchange: an input refused later is the answer; the others end, and none follows") {
+TEST_CASE("exchange: an input refused later is the answer, the others end and none follows") {
   Bench bench;
   auto exchange = bench.posted(list_of(kEmbeddingsAtOnce + 5));
   answer(*bench.service.stream(0), {1, 0, 0}, 1);

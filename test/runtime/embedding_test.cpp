@@ -80,7 +80,7 @@ TEST_CASE("R066, contract 2: embeddings in a batch with others are those of each
   }
 }
 
-TEST_CASE("a mean takes no prefix hit but leaves its blocks for others; the last position takes one") {
+TEST_CASE("a mean takes no prefix hit but leaves its blocks for others, the last position takes one") {
   Bench bench;
   auto first = input(1, 40, Pooling::kMean);
   REQUIRE(bench.enqueue(first).ok());
@@ -102,7 +102,7 @@ TEST_CASE("a mean takes no prefix hit but leaves its blocks for others; the last
   CHECK(bench.scheduler.counts().prefix_query_tokens_total == 40);  // a mean does not ask
 }
 
-TEST_CASE("an input may fill the context and every block there is; one token more is refused with the numbers") {
+TEST_CASE("an input may fill the context and every block there is, and one token more is refused with the numbers") {
   BenchLimits limits;
   limits.context_length = 100;
   Bench bench(limits, 3);  // 48 positions

@@ -110,8 +110,8 @@ with Server("--threads", "2") as server:
     expect(served > 20, f"requests are counted by route: {served}")
     expect(total(metrics, "llm_kv_blocks") > 0, "blocks are still counted")
 
-with Server("--server.api_keys", "secret") as server:
+with Server("--server.api_keys", "a-long-secret") as server:
     expect(server.post("/v1/embeddings", {"input": "x"})[0] == 401, "a key is asked for")
-    status, body, _ = server.post("/v1/embeddings", {"input": "x"}, Authorization="Bearer secret")
+    status, body, _ = server.post("/v1/embeddings", {"input": "x"}, Authorization="Bearer a-long-secret")
     expect(status == 200, f"with the key: {status} {body}")
 print("ok")
