@@ -121,7 +121,7 @@ TEST_CASE("single flight: a follower that leaves gives its place back") {
   CHECK(all_of(*next.stream).cached);
 }
 
-TEST_CASE("a request that is not deterministic or says no-cache is computed; no-store is not kept") {
+TEST_CASE("a request that is not deterministic or says no-cache is computed, and no-store is not kept") {
   CacheBench bench;
   bench.start();
   auto computed_anew = [&](auto change) {

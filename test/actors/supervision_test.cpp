@@ -99,7 +99,7 @@ TEST_CASE("a result that comes after the error of the step before it is not beli
   CHECK(*runners == 2);
 }
 
-TEST_CASE("D12: an executor that hangs is named, then replaced; its 8 streams go on, token by token") {
+TEST_CASE("D12: an executor that hangs is named, then replaced, and its 8 streams go on, token by token") {
   ScriptedOptions options;
   ActorBench bench(options);
   auto runners = std::make_shared<int>(0);
@@ -124,7 +124,7 @@ TEST_CASE("D12: an executor that hangs is named, then replaced; its 8 streams go
   CHECK_FALSE(bench.coordinator().has_pending_timeout());
 }
 
-TEST_CASE("D12: a cache that hangs is named, then replaced; the streams go on") {
+TEST_CASE("D12: a cache that hangs is named, then replaced, and the streams go on") {
   ScriptedOptions options;
   ActorBench bench(options);
   bench.env->options.result_cache_bytes = 1U << 20;

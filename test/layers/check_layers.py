@@ -182,6 +182,24 @@ def twice(headers):
     return [f"{' and '.join(paths)} define {name}: one program, one name" for name, paths in sorted(homes.items()) if len(paths) > 1]
 
 
+TEST_NAME = re.compile(r'^(?:TEST_CASE|TEMPLATE_TEST_CASE|SCENARIO)\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)', re.M)
+
+
+def cut_names(tests):
+    """Names that ctest's list would cut at a semicolon: it then finds no such test, and says that it passed."""
+    found = []
+    for path, text in tests:
+        for match in TEST_NAME.finditer(text):
+            name = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', match.group(1)))
+            if ";" in name:
+                found.append(f"{path}: the test '{name}' would never run: its name has a semicolon")
+    return found
+
+
+def tests_of(root):
+    return [(str(path.relative_to(root)), path.read_text()) for path in sorted((root / "test").rglob("*.cpp"))]
+
+
 def headers_of(root):
     return [(str(path.relative_to(root)), path.read_text()) for room in ROOMS for path in sorted((root / room).rglob("*.hpp"))]
 
@@ -191,11 +209,15 @@ def main():
     planted = [("a/x.hpp", "class Twin {\n"), ("b/y.hpp", "struct Twin final : Base {\n"), ("b/z.hpp", "class Twin;\n")]
     if len(twice(planted)) != 1:
         failures.append("a type that is there twice was not found")
+    named = [("a.cpp", 'TEST_CASE("one; two") {\n'), ("b.cpp", 'TEST_CASE(\n    "one"\n    "; two") {\n'), ("c.cpp", 'TEST_CASE("one") { f(); }\n')]
+    if len(cut_names(named)) != 2:
+        failures.append("a test's name with a semicolon was not found")
     if failures:
         print("self test failed:", *failures, sep="\n")
         return 1
     errors, files = check_tree(pathlib.Path(sys.argv[1]))
     errors += twice(headers_of(pathlib.Path(sys.argv[1])))
+    errors += cut_names(tests_of(pathlib.Path(sys.argv[1])))
     if files == 0:
         errors.append("no source file found")
     print("\n".join(errors) or f"layers ok: {files} files, {len(PLANTED)} planted violations found")

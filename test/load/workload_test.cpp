@@ -41,7 +41,7 @@ TEST_CASE("tenants share equally, by name or by key") {
   for (const char* text : {"", "=k", "a=", "a b", "a=b\r\nX: y"}) CHECK(!parse_tenant(text).ok());
 }
 
-TEST_CASE("a trace says lengths and tenants; keys are found by name") {
+TEST_CASE("a trace says lengths and tenants, and keys are found by name") {
   Trace trace;
   trace.tenants = {"", "bob"};
   trace.rows = {{0.0, 7, 8, 1}, {1.0, 9, 10, 0}};

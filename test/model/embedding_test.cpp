@@ -138,16 +138,7 @@ TEST_CASE("embeddings of the host engine are the float reference's hidden states
 }
 
 TEST_CASE("an embedding that is not finite fails its row, and no other, then or later") {
-  // The embedding of token 7 is not a number.
-  TinyShape shape;
-  shape.embedding_type = DType::kF32;
-  shape.tied = false;
-  Bytes embedding = random_blocks(DType::kF32, 64 * 96, 0.5F, 1);
-  float nan = std::numeric_limits<float>::quiet_NaN();
-  std::memcpy(embedding.data() + (7 * 64 + 5) * 4, &nan, 4);
-  GgufWriter file = tiny_model(shape);
-  file.without_tensor("token_embd.weight").tensor("token_embd.weight", {64, 96}, 0, embedding);
-  auto model = model_of(file);
+  auto model = model_of(tiny_model_with_nan_token());
   std::vector<TokenId> good = {1, 2, 3, 4}, bad = {1, 7, 2};
   std::vector<float> expected = embed_alone(*runner_of(model), good, Pooling::kMean, 4);
 

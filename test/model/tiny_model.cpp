@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <random>
 
 #include "tensor/half.hpp"
@@ -124,6 +126,18 @@ GgufWriter tiny_model(const TinyShape& s) {
     matrix(prefix + "ffn_down.weight", s.intermediate, s.hidden, s.type, across);
   }
   return file;
+}
+
+GgufWriter tiny_model_with_nan_token() {
+  TinyShape shape;
+  shape.embedding_type = DType::kF32;
+  shape.tied = false;
+  Bytes embedding = random_blocks(DType::kF32, std::uint64_t{shape.hidden} * shape.vocab, 0.5F, 1);
+  float nan = std::numeric_limits<float>::quiet_NaN();
+  std::memcpy(embedding.data() + (7 * shape.hidden + 5) * sizeof nan, &nan, sizeof nan);
+  return tiny_model(shape)
+      .without_tensor("token_embd.weight")
+      .tensor("token_embd.weight", {shape.hidden, shape.vocab}, 0, embedding);
 }
 
 GgufWriter tiny_model_with_tokenizer(TinyShape shape) {

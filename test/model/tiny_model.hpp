@@ -27,6 +27,8 @@ struct TinyShape {
 Bytes random_blocks(DType type, std::uint64_t elements, float scale, std::uint64_t seed);
 
 GgufWriter tiny_model(const TinyShape& shape);
+// The embedding of token 7 has a NaN; the head is another matrix.
+GgufWriter tiny_model_with_nan_token();
 
 // The same with a byte-level BPE tokenizer of little more than single bytes, so that it loads as a whole. vocab is at
 // least 264.

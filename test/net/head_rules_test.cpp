@@ -116,7 +116,7 @@ TEST_CASE("head: bodies are JSON, as they are and not too large") {
   CHECK(body_status_of(large) == 413);
 }
 
-TEST_CASE("routes are an exact look-up; only a model's name is decoded") {
+TEST_CASE("routes are an exact look-up, and only a model's name is decoded") {
   CHECK(find_route("/v1/completions").route->label == HttpRoute::kCompletions);
   CHECK(find_route("/").route->label == HttpRoute::kPage);
   for (const char* bad : {"/v1/completions/", "//v1/completions", "/V1/completions", "/v1/./completions",

@@ -134,7 +134,7 @@ TEST_CASE("schema: every field arrives where it belongs") {
   CHECK(completion(R"("seed":-2)")->sequences[0].sampling.seed == 18446744073709551614ULL);
 }
 
-TEST_CASE("D6: a request's deadline counts from its arrival; the nearer of field and header holds") {
+TEST_CASE("D6: a request's deadline counts from its arrival, and the nearer of field and header holds") {
   Result<ApiRequest> parsed = completion(R"("timeout_ms":1500,"user":"ann")");
   REQUIRE(parsed.ok());
   const Request& request = parsed->sequences[0];

@@ -214,7 +214,7 @@ TEST_CASE("a generation that fails half-way shows what there was, then the error
   CHECK(generation.is_ended());
 }
 
-TEST_CASE("a cancelled generation says so; a passed deadline is an error") {
+TEST_CASE("a cancelled generation says so, and a passed deadline is an error") {
   auto asked = std::make_shared<ResponseStream>(1);
   WsGeneration cancelled = generation_of({asked});
   asked->accept(4, 0, "class", false);

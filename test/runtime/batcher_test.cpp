@@ -98,7 +98,7 @@ TEST_CASE("without a promise the same load is served to its end") {
   CHECK(goodput.late_first_token > 0);
 }
 
-TEST_CASE("D6: a deadline that cannot be met is refused at the door; one that becomes so is dropped before prefill") {
+TEST_CASE("D6: a deadline that cannot be met is refused at the door, one that becomes so is dropped before prefill") {
   BatcherBench bench(BatcherBench::options());
   bench.warm_up();
   SequenceRequest hopeless = Bench::request(1, 400, 5);

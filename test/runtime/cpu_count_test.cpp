@@ -24,7 +24,7 @@ TEST_CASE("cgroup v1 says the same in two files") {
   REQUIRE_FALSE(cores_of_cfs("", ""));
 }
 
-TEST_CASE("limits of memory are read in bytes; no limit in either version's words says nothing") {
+TEST_CASE("limits of memory are read in bytes, and no limit in either version's words says nothing") {
   REQUIRE(bytes_of_memory_max("1073741824\n") == 1073741824);
   REQUIRE_FALSE(bytes_of_memory_max("max\n"));
   REQUIRE_FALSE(bytes_of_memory_max("9223372036854771712\n"));

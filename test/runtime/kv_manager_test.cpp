@@ -196,7 +196,7 @@ TEST_CASE("contract 3: blocks add up after each of 200,000 random calls") {
   }
 }
 
-TEST_CASE("R005: with sharing off no prefix is found or kept; what runs goes on, and it can come on again") {
+TEST_CASE("R005: with sharing off no prefix is found or kept, what runs goes on, and it can come on again") {
   KvManager kv(8, true);
   auto running = fill(kv, "alice", tokens(32));
   release(kv, fill(kv, "alice", tokens(16, 100)));

@@ -106,7 +106,7 @@ TEST_CASE("D7: a turn without room after all is a new one, before those further 
   CHECK(seconds(b - a) < 1.3);
 }
 
-TEST_CASE("contract 4: the line is bounded in places and in time; beyond it an answer is given and nothing kept") {
+TEST_CASE("contract 4: the line is bounded in places and in time, and beyond it an answer is given and nothing kept") {
   RetryLine line;
   for (std::uint64_t key = 0; key < RetryLine::kPlacesMax + 1000; ++key) line.join(place(key), 1, kNow + 1s, kNow);
   CHECK(line.size() == RetryLine::kPlacesMax);
