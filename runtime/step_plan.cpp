@@ -21,7 +21,8 @@ void fields(V& v, StepRow& r) {
 }
 template <class V>
 void fields(V& v, RowSampling& s) {
-  v(s.temperature), v(s.top_p), v(s.min_p), v(s.typical_p), v(s.repetition_penalty), v(s.presence_penalty), v(s.frequency_penalty);
+  v(s.temperature), v(s.top_p), v(s.min_p), v(s.typical_p), v(s.repetition_penalty), v(s.presence_penalty),
+      v(s.frequency_penalty);
   v(s.top_k), v(s.choice), v(s.seed), v(s.position), v(s.logprobs);
   fields(v, s.bias), fields(v, s.banned), fields(v, s.history);
 }
