@@ -7,9 +7,8 @@
 #include <fstream>
 #include <functional>
 
-#include "model/float_reference/float_reference.hpp"
+#include "test/model/folder_logits.hpp"
 #include "test/model/golden.hpp"
-#include "test/model/golden_folders.hpp"
 #include "test/model/step_driver.hpp"
 #include "test/model/tiny_model.hpp"
 #include "test/skip.hpp"
@@ -20,16 +19,7 @@ using namespace troupe::test;
 namespace {
 
 constexpr std::uint32_t kBlocks = 64;
-constexpr std::size_t kTokens = 40;
-
-using Logits = std::vector<std::vector<float>>;
-
-std::unique_ptr<SafetensorsFolder> open_folder(const std::string& path) {
-  auto folder = SafetensorsFolder::open(path);
-  INFO((folder ? std::string() : folder.error().message));
-  REQUIRE(folder.ok());
-  return std::make_unique<SafetensorsFolder>(std::move(*folder));
-}
+constexpr std::uint32_t kTokens = 40;
 
 std::string refusal_of(const std::string& path) {
   auto folder = SafetensorsFolder::open(path);
@@ -46,20 +36,6 @@ std::vector<TokenId> some_tokens(std::uint32_t vocab) {
   std::vector<TokenId> tokens;
   for (std::uint32_t i = 0; i < kTokens; ++i) tokens.push_back(static_cast<TokenId>((i * 37 + 11) % vocab));
   return tokens;
-}
-
-ModelDescription described(const Metadata& metadata, const TensorTable& tensors) {
-  auto description = describe_model(metadata, tensors);
-  INFO((description ? std::string() : description.error().message));
-  REQUIRE(description.ok());
-  return std::move(*description);
-}
-
-Logits reference_logits(const ModelDescription& description, const std::vector<TokenId>& tokens) {
-  FloatReference reference(description);
-  Logits all;
-  for (TokenId token : tokens) all.push_back(reference.step(token));
-  return all;
 }
 
 // Of the host engine.
@@ -98,10 +74,6 @@ float largest_difference(const Logits& a, const Logits& b) {
   return worst;
 }
 
-std::vector<StoredForTest> stored_of(const GoldenFolder& golden, const TensorTable& tensors, std::string prefix = "") {
-  return as_stored(tensors, {golden.architecture, golden.head_dim, std::move(prefix)});
-}
-
 // The file's bytes with all norms within [0.5, 2]: there 1 can be taken off and put back without a rounding.
 Bytes with_even_norms(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -120,14 +92,6 @@ Bytes with_even_norms(const std::string& path) {
     }
   }
   return bytes;
-}
-
-// Another value of a member of a flat JSON object, or one more member.
-std::string with(std::string json, const std::string& name, const std::string& value) {
-  std::size_t at = json.find("\"" + name + "\":");
-  if (at == std::string::npos) return json.insert(1, "\"" + name + "\":" + value + ",");
-  std::size_t begin = at + name.size() + 3, end = json.find_first_of(",}", begin);
-  return json.replace(begin, end - begin, value);
 }
 
 }  // namespace
