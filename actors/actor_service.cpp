@@ -91,8 +91,9 @@ Error paused(std::uint32_t retry_after_s) {
 }
 
 // Before anything is made of the request, so that its place in the result cache is that of what it now asks for.
-void clamp_output(std::uint32_t max, StopRules& stop) {
-  if (max == 0) return;
+void clamp_output(std::uint32_t max, Request& request) {
+  StopRules& stop = request.stop;
+  if (max == 0 || request.only_prompt) return;
   if (stop.max_tokens == 0 || stop.max_tokens > max) stop.max_tokens = max;
   stop.min_tokens = std::min(stop.min_tokens, max);
 }
@@ -109,7 +110,8 @@ Result<RequestMemory> take_memory(ServiceEnv& env, const Request& request, std::
   if (!memory.request.grow_to(bytes)) return governor->refusal(MemoryUse::kRequests, bytes, retry_after_s);
   std::uint32_t tokens = env.limits.context_length;
   if (request.stop.max_tokens > 0) tokens = std::min(tokens, request.stop.max_tokens);
-  bytes = tokens * env.token_bytes(request);
+  if (request.only_prompt) tokens = 0;
+  bytes = tokens * env.token_bytes(request) + env.prompt_bytes(request, env.limits.context_length);
   if (!memory.answer.grow_to(bytes)) return governor->refusal(MemoryUse::kAnswers, bytes, retry_after_s);
   return memory;
 }
@@ -255,7 +257,7 @@ std::shared_ptr<ResponseStream> ActorService::submit(Request request) {
   if (env.status.is_paused.load()) return refuse(paused(retry_after_s()));
   if (env.status.draining.load()) return refuse(shutting_down());
   if (auto failure = failure_of(env.status)) return refuse(Error{ErrorCode::kNotReady, failure->message, "", 0});
-  clamp_output(env.status.max_tokens_max.load(), request.stop);
+  clamp_output(env.status.max_tokens_max.load(), request);
   Result<RequestMemory> memory = take_memory(env, request, retry_after_s());
   if (!memory) return refuse(memory.error());
   if (auto refusal = env.tenants.enter(tenant, request, retry_after_s(), now)) {

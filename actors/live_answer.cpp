@@ -1,8 +1,10 @@
 #include "actors/live_answer.hpp"
 
+#include <iterator>
 #include <utility>
 
 #include "actors/access_record.hpp"
+#include "actors/prompt_part.hpp"
 #include "actors/sequence_request.hpp"
 
 namespace troupe {
@@ -48,12 +50,12 @@ Status LiveAnswer::tokenized(Result<std::vector<TokenId>> tokens) {
     return env_->options.memory->refusal(MemoryUse::kRequests, bytes, env_->status.retry_after_s.load());
   }
   job_.memory.shrink_to(bytes);
-  stream().limit_tokens(made->max_tokens);
+  stream().limit(made->max_tokens, env_->prompt_bytes(job_.request, made->prompt.size()));
   made->tenant_class = job_.tenant.tenant_class;
   made->weight = job_.tenant.weight();
   job_.live->prompt_tokens.store(static_cast<std::uint32_t>(made->prompt.size()), std::memory_order_relaxed);
   sequence = *std::move(made);
-  prompt.reset();
+  if (!job_.request.echo) prompt.reset();
   times_.end(env_->now());
   return {};
 }
@@ -65,6 +67,19 @@ void LiveAnswer::accept(std::uint32_t prompt_tokens, std::uint32_t cached_tokens
   env_->metrics().request_accepted(prompt_tokens, job_.tenant.tenant_class);
   env_->tenants.charge(job_.tenant, prompt_tokens, now);
   stream().accept(prompt_tokens, cached_tokens, env_->runner.numerics_class, from_cache);
+  if (job_.request.shows_prompt() && (job_.request.prompt_logprobs < 0 || prompt_tokens == 1)) show_prompt();
+}
+
+void LiveAnswer::scored(SequenceEvent& event) {
+  std::move(event.scores.begin(), event.scores.end(), std::back_inserter(scores_));
+  if (scores_.size() + 1 == sequence->prompt.size()) show_prompt();
+}
+
+void LiveAnswer::show_prompt() {
+  const std::string* text = prompt ? std::get_if<std::string>(prompt.get()) : nullptr;
+  auto part = prompt_part(*env_->options.codec, sequence->prompt, job_.request.echo, text);
+  for (std::size_t i = 0; i < scores_.size(); ++i) part->tokens[i + 1].score = std::move(scores_[i]);
+  stream().show_prompt(std::move(part));
 }
 
 void LiveAnswer::scheduled(const SequenceEvent& event) {

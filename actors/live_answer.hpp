@@ -54,15 +54,18 @@ class LiveAnswer {
   bool survives_its_batcher();
 
   // What the stages left for whoever goes on.
-  std::shared_ptr<const PromptInput> prompt;  // as the tokenizer gets it
+  std::shared_ptr<const PromptInput> prompt;  // as the tokenizer gets it; afterwards only where it is shown
   std::optional<SequenceRequest> sequence;    // once the prompt's tokens are known
 
   // The prompt as tokens: sets `sequence` and gives back the memory they do not need. The request was wrong, too long,
   // or there is no memory for it: an error, for fail().
   Status tokenized(Result<std::vector<TokenId>> tokens);
 
+  std::uint32_t scored() const { return static_cast<std::uint32_t>(scores_.size()); }  // of the prompt's tokens
+
   void accept(std::uint32_t prompt_tokens, std::uint32_t cached_tokens, bool from_cache);
   void scheduled(const SequenceEvent& event);
+  void scored(SequenceEvent& event);
   // `text`: what may be shown of it and of what was held back before.
   void token(SequenceEvent& event, std::string_view text);
   void embedded(std::vector<float> vector) { stream().embed(std::move(vector)); }
@@ -77,6 +80,7 @@ class LiveAnswer {
   std::shared_ptr<const StoredResult> stored(FinishReason reason) const;  // of an answer that is about to finish
 
  private:
+  void show_prompt();
   void count_tokens(std::uint32_t count, SteadyTime now);
   void saw_first_token(SteadyTime at);
   void ended(RequestEnd& end, SteadyTime now);
@@ -85,6 +89,7 @@ class LiveAnswer {
   RequestJob job_;
   RequestTimes times_;
   Usage usage_;
+  std::vector<PromptScore> scores_;  // of the prompt's tokens after the first, as far as they came; empty ones once shown
   StreamToken token_;  // kept for its memory
   std::optional<std::chrono::nanoseconds> first_token_;
   SteadyTime last_event_at_{};

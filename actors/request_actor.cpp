@@ -92,25 +92,33 @@ class RequestLogic final : public ActorLogic {
   void take_up() {
     answer_->times().end(env_->now());
     if (!answer_->is_accepted()) return look_up();
-    answer_->sequence->emitted = answer_->emitted();
+    take_stock();
     bool stopped = false;
     for (TokenId token : answer_->sequence->emitted) text_->push(token, stopped);
     if (stopped) return end_finished(FinishReason::kStop, env_->now());
     go_on();
   }
 
+  // What is out need not be computed again.
+  void take_stock() {
+    answer_->sequence->emitted = answer_->emitted();
+    answer_->sequence->scored = answer_->scored();
+  }
+
   // With the tokens there are.
   void go_on() {
     const SequenceRequest& sequence = *answer_->sequence;
-    if (sequence.emitted.size() >= sequence.max_tokens) return finished(FinishReason::kLength);
+    bool is_whole = !sequence.emitted.empty() && sequence.emitted.size() >= sequence.max_tokens;
+    if (is_whole) return finished(FinishReason::kLength);
     enqueue();
   }
 
   // ---- result cache
-  // Vectors are not stored: they are large, and seldom asked for twice.
+  // Vectors and scores of prompts are not stored: they are large, and seldom asked for twice.
   bool uses_cache() const {
-    return answer_->job().is_deterministic && !answer_->request().embeds() &&
-           answer_->request().cache != CachePolicy::kNoCache && env_->status.has_result_cache();
+    const Request& request = answer_->request();
+    return answer_->job().is_deterministic && !request.embeds() && !request.only_prompt &&
+           request.prompt_logprobs < 0 && request.cache != CachePolicy::kNoCache && env_->status.has_result_cache();
   }
   bool stores_result() const { return uses_cache() && answer_->request().cache == CachePolicy::kUse; }
 
@@ -163,7 +171,7 @@ class RequestLogic final : public ActorLogic {
     if (!answer_->survives_its_batcher()) {
       return fail(Error{ErrorCode::kInternal, "the request was interrupted too often", "", 0});
     }
-    answer_->sequence->emitted = answer_->emitted();
+    take_stock();
     answer_->times().end(env_->now());
     go_on();
   }
@@ -175,6 +183,8 @@ class RequestLogic final : public ActorLogic {
     switch (event.kind) {
       case SequenceEvent::Kind::kScheduled:
         return answer_->scheduled(event);
+      case SequenceEvent::Kind::kScored:
+        return answer_->scored(event);
       case SequenceEvent::Kind::kToken:
         return token(event);
       case SequenceEvent::Kind::kFinished: {

@@ -46,7 +46,7 @@ Status check_embedding(const Request& request, std::size_t input, const ModelBou
 
 Status check_length(const Request& request, std::size_t prompt, const ModelBounds& model) {
   if (request.embeds()) return check_embedding(request, prompt, model);
-  std::uint64_t output = std::max(request.stop.max_tokens, 1U);
+  std::uint64_t output = request.only_prompt ? 0 : std::max(request.stop.max_tokens, 1U);
   if (prompt + output <= model.context_length) return {};
   return Error{ErrorCode::kContextLengthExceeded,
                "the prompt has " + std::to_string(prompt) + " tokens and max_tokens is " +
@@ -80,10 +80,12 @@ Result<SequenceRequest> sequence_request(const Request& request, std::vector<Tok
   sequence.max_tokens = request.stop.max_tokens > 0 ? request.stop.max_tokens
                                                     : model.context_length - static_cast<std::uint32_t>(prompt.size());
   if (request.embeds()) sequence.max_tokens = 1;
+  if (request.only_prompt) sequence.max_tokens = 0;
   sequence.prompt = std::move(prompt);
   sequence.sampling = request.sampling;
   sequence.choice = request.choice;
   sequence.logprobs = request.logprobs;
+  sequence.prompt_logprobs = request.prompt_logprobs;
   sequence.min_tokens = request.stop.min_tokens;
   sequence.stop_tokens = stop_tokens(request.stop, model);
   sequence.cache_key = cache_key(request);

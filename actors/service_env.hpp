@@ -45,6 +45,10 @@ struct ServiceEnv {
   std::uint64_t token_bytes(const Request& request) const {
     return request.embeds() ? embedding_bytes(runner.embedding_size) : answer_bytes(1, request.logprobs);
   }
+  // What the prompt may take as a part of the answer.
+  static std::uint64_t prompt_bytes(const Request& request, std::uint64_t tokens) {
+    return request.shows_prompt() ? answer_bytes(tokens, request.prompt_logprobs) : 0;
+  }
   Profiler* profiler() const { return options.profiler.get(); }
 };
 using ServiceEnvPtr = std::shared_ptr<ServiceEnv>;

@@ -21,11 +21,25 @@ bool has_vector(const RowResult& row, const StepResult& result, const RunnerInfo
   return std::all_of(begin, begin + slice.count, [](float value) { return std::isfinite(value); });
 }
 
+bool has_scores(const StepRow& asked, const RowResult& row, const StepResult& result, const RunnerInfo& info) {
+  if (row.scores.count != asked.targets.count || !is_inside(row.scores, result.scores.size())) return false;
+  auto scores = slice_of(result.scores, row.scores);
+  return std::all_of(scores.begin(), scores.end(), [&](const TokenScore& score) {
+    if (!std::isfinite(score.logprob) || score.rank == 0 || score.rank > info.vocab_size) return false;
+    if (!is_inside(score.top, result.top.size())) return false;
+    auto top = slice_of(result.top, score.top);
+    return std::all_of(top.begin(), top.end(), [&](const TopToken& entry) { return is_token(entry.token, info); });
+  });
+}
+
 Status check_row(const StepRow& asked, const RowResult& row, const StepResult& result, const RunnerInfo& info) {
   if (row.sequence != asked.sequence) return broken("has rows in another order than the plan");
   if (std::uint64_t{row.top.begin} + row.top.count > result.top.size()) return broken("has a slice out of bounds");
   for (std::uint32_t i = 0; i < row.top.count; ++i) {
     if (!is_token(result.top[row.top.begin + i].token, info)) return broken("has an alternative that is no token");
+  }
+  if (row.outcome != RowOutcome::kNotFinite && !has_scores(asked, row, result, info)) {
+    return broken("lacks scores that were asked for, or has some that are none");
   }
   switch (row.outcome) {
     case RowOutcome::kNotFinite:

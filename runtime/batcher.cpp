@@ -41,6 +41,7 @@ LinePlace place_of(const SequenceRequest& sequence, double mean_output) {
   LinePlace place;
   place.key = (std::hash<std::string_view>{}(bytes)*kOdd + sequence.max_tokens) * kOdd + sequence.choice;
   place.key = place.key * kOdd + static_cast<std::uint32_t>(sequence.pooling);
+  place.key = place.key * kOdd + static_cast<std::uint32_t>(sequence.prompt_logprobs);
   place.tenant = sequence.tenant;
   place.priority = sequence.priority;
   place.prompt = static_cast<double>(sequence.prompt.size());
@@ -69,6 +70,7 @@ Status Batcher::enqueue(SequenceRequest sequence, SteadyTime now) {
   auto prompt = static_cast<double>(sequence.prompt.size());
   Ticket ticket;
   ticket.prompt = prompt;
+  ticket.generates = sequence.generates();
   ticket.arrived = sequence.arrived;
   ticket.allowed_ms = window_.allowance_ms(prompt);
   ticket.is_feasible = window_.is_feasible(prompt);
@@ -248,12 +250,13 @@ Batcher::Gaps Batcher::take_news(std::size_t from) {
     if (found == tickets_.end()) continue;
     switch (event.kind) {
       case SequenceEvent::Kind::kScheduled:
+      case SequenceEvent::Kind::kScored:
         break;
       case SequenceEvent::Kind::kToken:
         note_token(found->second, event.at, gaps);
         break;
       case SequenceEvent::Kind::kFinished:
-        if (!event.embedding.empty()) note_first(found->second, event.at);
+        if (!found->second.generates) note_first(found->second, event.at);
         note_finish(found->second);
         tickets_.erase(found);
         break;
@@ -277,7 +280,7 @@ void Batcher::note_token(Ticket& ticket, SteadyTime at, Gaps& gaps) {
   ticket.last_token = at;
 }
 
-// An embedding's vector is out when another request's first token would be.
+// An embedding's vector, or the last score of a prompt, is out when another request's first token would be.
 void Batcher::note_first(Ticket& ticket, SteadyTime at) {
   ticket.first_token_ms = ms_between(ticket.arrived, at);
   admission_.observe_first_token(ticket.prompt, ticket.predicted_ms, ticket.first_token_ms, ticket.allowed_ms);

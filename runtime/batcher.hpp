@@ -97,6 +97,7 @@ class Batcher {
     double allowed_ms = 0;
     double excess_ms = 0;  // by which it was refused
     bool is_feasible = true;
+    bool generates = true;
     SteadyTime arrived{};
     std::optional<SteadyTime> last_token;
     double first_token_ms = 0;

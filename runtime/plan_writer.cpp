@@ -1,5 +1,7 @@
 #include "runtime/plan_writer.hpp"
 
+#include <algorithm>
+
 namespace troupe {
 namespace {
 
@@ -21,6 +23,7 @@ void PlanWriter::add(Sequence& sequence, std::uint32_t count) {
   if (sequence.planned < sequence.tokens.size()) {
     auto first = sequence.tokens.begin() + sequence.planned;
     plan_.tokens.insert(plan_.tokens.end(), first, first + count);
+    add_targets(sequence, row);
   } else {  // the one token that the step before, still in flight, samples
     plan_.tokens.push_back(-1);
     row.from_previous = 1;
@@ -36,11 +39,21 @@ void PlanWriter::add(Sequence& sequence, std::uint32_t count) {
     row.pooling = sequence.request.pooling;
     row.sum = sequence.sum;
     row.is_end = is_end ? 1 : 0;
-  } else if (is_end) {
+  } else if (is_end && sequence.request.generates()) {
     row.sampling = add_sampling(sequence);
   }
   if (is_end) ++sequence.pending;
   plan_.rows.push_back(row);
+}
+
+// Of a chunk that brings anything new: after a preemption its beginning may have been judged before.
+void PlanWriter::add_targets(const Sequence& sequence, StepRow& row) {
+  std::uint32_t end = std::min(row.position + row.tokens.count, sequence.prompt_size - 1);
+  if (sequence.scores_left() == 0 || end <= sequence.scored) return;
+  row.targets = {static_cast<std::uint32_t>(plan_.targets.size()), end - row.position};
+  row.target_alternatives = static_cast<std::uint32_t>(sequence.request.prompt_logprobs);
+  auto first = sequence.tokens.begin() + row.position + 1;
+  plan_.targets.insert(plan_.targets.end(), first, first + row.targets.count);
 }
 
 std::uint32_t PlanWriter::add_sampling(const Sequence& sequence) {

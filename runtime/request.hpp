@@ -85,6 +85,9 @@ struct Request {
   Pooling pooling = Pooling::kNone;  // an embedding samples nothing: sampling and stop mean nothing for it
   std::uint32_t choice = 0;          // index among the wire request's choices; part of the sampling key
   std::int32_t logprobs = -1;        // -1 = none, else the number of alternatives per token, 0..20
+  std::int32_t prompt_logprobs = -1;  // likewise for the prompt's tokens
+  bool echo = false;                  // the prompt is part of the answer
+  bool only_prompt = false;           // nothing is generated after it: max_tokens means nothing
   CachePolicy cache = CachePolicy::kUse;
   std::string tenant;                // its name, a digest of the API key or empty; keys the prefix and result caches
   std::string cache_salt;            // separates prefix caches further, when the client asks for it
@@ -94,6 +97,7 @@ struct Request {
   SteadyTime arrived{};              // when the first byte of the request had been read
   std::optional<SteadyTime> deadline;
 
+  bool shows_prompt() const { return echo || prompt_logprobs >= 0; }
   bool embeds() const { return pooling != Pooling::kNone; }
   // Deterministic requests may be answered from the result cache.
   bool is_deterministic() const { return sampling.is_greedy() || sampling.seed.has_value(); }

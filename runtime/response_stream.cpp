@@ -34,7 +34,7 @@ void ResponseStream::change(Change&& apply) {
     if (phase_ >= StreamPhase::kFinished) return;
     apply();
     if (phase_ >= StreamPhase::kFinished)
-      lease_.shrink_to((tokens_.size() + (embedding_.empty() ? 0 : 1)) * token_bytes_);
+      lease_.shrink_to((tokens_.size() + (embedding_.empty() ? 0 : 1)) * token_bytes_ + prompt_bytes_);
   }
   std::lock_guard lock(wake_mutex_);
   if (wake_) wake_();
@@ -49,6 +49,10 @@ void ResponseStream::accept(std::uint32_t prompt_tokens, std::uint32_t cached_to
     fingerprint_ = std::move(system_fingerprint);
     cached_ = cached;
   });
+}
+
+void ResponseStream::show_prompt(std::shared_ptr<const PromptPart> prompt) {
+  change([&] { prompt_ = std::move(prompt); });
 }
 
 void ResponseStream::append(std::span<const StreamToken> tokens, std::string_view text) {
@@ -96,6 +100,7 @@ ResponseStream::Chunk ResponseStream::read(Cursor& cursor) const {
   if (cursor.tokens < tokens_.size()) chunk.tokens.assign(tokens_.begin() + cursor.tokens, tokens_.end());
   cursor.text = static_cast<std::uint32_t>(text_.size());
   cursor.tokens = static_cast<std::uint32_t>(tokens_.size());
+  chunk.prompt = prompt_;
   chunk.embedding = embedding_;
   chunk.finish = finish_;
   chunk.error = error_;
@@ -143,9 +148,10 @@ void ResponseStream::keep(MemoryLease lease, std::uint64_t token_bytes) {
   token_bytes_ = token_bytes;
 }
 
-void ResponseStream::limit_tokens(std::uint64_t tokens_max) {
+void ResponseStream::limit(std::uint64_t tokens_max, std::uint64_t prompt_bytes) {
   std::lock_guard lock(mutex_);
-  lease_.shrink_to(tokens_max * token_bytes_);
+  prompt_bytes_ = prompt_bytes;
+  lease_.shrink_to(tokens_max * token_bytes_ + prompt_bytes_);
 }
 
 }  // namespace troupe

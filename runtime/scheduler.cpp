@@ -9,17 +9,12 @@
 namespace troupe {
 namespace {
 
-Error too_long(std::size_t tokens, std::uint32_t positions_max, bool embeds) {
-  if (embeds) {
-    return {
-        ErrorCode::kContextLengthExceeded,
-        "the input has " + std::to_string(tokens) + " tokens; this model has room for " + std::to_string(positions_max),
-        "input", 0};
-  }
-  return {ErrorCode::kContextLengthExceeded,
-          "the prompt has " + std::to_string(tokens) + " tokens; this model has room for " +
-              std::to_string(positions_max) + " with at least one token of the answer",
-          "prompt", 0};
+Error too_long(const SequenceRequest& request, std::uint32_t positions_max) {
+  const char* name = request.pooling != Pooling::kNone ? "input" : "prompt";
+  std::string message = "the " + std::string(name) + " has " + std::to_string(request.prompt.size()) +
+                        " tokens; this model has room for " + std::to_string(positions_max);
+  if (request.generates()) message += " with at least one token of the answer";
+  return {ErrorCode::kContextLengthExceeded, std::move(message), name, 0};
 }
 
 Error queue_full(const std::string& what, std::uint64_t limit) {
@@ -42,21 +37,18 @@ Scheduler::~Scheduler() = default;
 Status Scheduler::enqueue(SequenceRequest request, SteadyTime) {
   State& s = *state_;
   if (request.prompt.empty()) return Error{ErrorCode::kInvalidRequest, "the prompt has no tokens", "prompt", 0};
-  if (request.max_tokens == 0) return Error{ErrorCode::kInvalidRequest, "max_tokens is 0", "max_tokens", 0};
   if (s.sequences.contains(request.id)) {
     return Error{ErrorCode::kInvalidRequest, "request " + std::to_string(request.id) + " is known already", "", 0};
   }
   std::uint32_t positions_max = s.positions_max();
   std::size_t prompt = request.prompt.size();
   std::size_t tokens = prompt + request.emitted.size();
-  bool embeds = request.pooling != Pooling::kNone;
-  if (prompt + (embeds ? 0 : 1) > positions_max || tokens > positions_max) {
-    return too_long(prompt, positions_max, embeds);
-  }
+  bool generates = request.generates();
+  if (prompt + (generates ? 1 : 0) > positions_max || tokens > positions_max) return too_long(request, positions_max);
   if (Status room = s.has_room(request.tenant, tokens); !room) return room;
 
   std::uint32_t output_max = std::min(request.max_tokens, positions_max - static_cast<std::uint32_t>(prompt));
-  if (embeds) output_max = 1;  // its vector, which takes no position
+  if (!generates) output_max = 1;  // its vector, or its mere end: neither takes a position
   RequestId id = request.id;
   auto sequence = std::make_unique<Sequence>(std::move(request), output_max, s.next_number++, s.next_step);
   sequence->tenant = &s.tenants.enter(sequence->request.tenant, sequence->request.weight);

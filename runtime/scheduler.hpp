@@ -3,9 +3,10 @@
 // preempted. Plain code: no actor, no clock, no device; time comes in as an argument. One thread uses it.
 //
 // A sequence is waiting -> running -> ended. Running ones hold KV blocks (KvManager). Who goes first: the higher
-// priority, then the tenant that was served least for its weight, then whose first token is due first. When blocks run out, the last
-// of that order among priorities and due times is preempted: its blocks go, its tokens stay, it waits and is recomputed.
-// Everything a sequence needs to go on is (SequenceRequest, emitted ids), so restart, preemption and retry are one path.
+// priority, then the tenant that was served least for its weight, then whose first token is due first. When blocks run
+// out, the last of that order among priorities and due times is preempted: its blocks go, its tokens stay, it waits and
+// is recomputed. Everything a sequence needs to go on is (SequenceRequest, emitted ids), so restart, preemption and
+// retry are one path.
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "runtime/doors/step_runner.hpp"
 #include "runtime/kv_manager.hpp"
 #include "runtime/load_view.hpp"
+#include "runtime/prompt_score.hpp"
 #include "runtime/request.hpp"
 #include "runtime/result.hpp"
 #include "runtime/retry_line.hpp"
@@ -44,7 +46,9 @@ struct SequenceRequest {
   SamplingParams sampling;                  // seed set
   std::uint32_t choice = 0;
   std::int32_t logprobs = -1;
-  std::uint32_t max_tokens = 16;            // of the whole output, emitted included; >= 1
+  std::int32_t prompt_logprobs = -1;  // likewise for the prompt's tokens after the first; -1: not judged
+  std::uint32_t scored = 0;           // how many of them have been, after a failover
+  std::uint32_t max_tokens = 16;      // of the whole output, emitted included; 0: the prompt is only computed
   Pooling pooling = Pooling::kNone;         // an embedding: max_tokens is 1 and stands for its vector
   std::uint32_t min_tokens = 0;
   std::vector<TokenId> stop_tokens;         // ascending: end of generation (unless ignore_eos) and stop_token_ids
@@ -56,12 +60,15 @@ struct SequenceRequest {
   SteadyTime arrived{};
   SteadyTime due{};                         // when its first token shall be out; equal for all: first come, first served
   std::optional<SteadyTime> deadline;
+
+  bool generates() const { return pooling == Pooling::kNone && max_tokens > 0; }
 };
 
 // What happened to a sequence. Sent on to its request actor.
 struct SequenceEvent {
   enum class Kind : std::uint8_t {
     kScheduled,  // first time in a plan; `cached_tokens` says what the prefix cache saved
+    kScored,     // `scores`: of the prompt's next tokens; all of them are out before the first kToken
     kToken,      // one sampled token
     kFinished,   // after its last kToken: `finish` says why; a stop token itself is not reported as kToken.
                  // An embedding has no kToken, and its vector here
@@ -75,6 +82,7 @@ struct SequenceEvent {
   std::uint32_t cached_tokens = 0;
   FinishReason finish = FinishReason::kStop;
   std::vector<float> embedding;
+  std::vector<PromptScore> scores;
   Error error;
   SteadyTime at{};       // when it happened, which ended a stage
   SteadyTime next_at{};  // when the next stage began, by a clock read of its own: the batcher's
@@ -107,7 +115,8 @@ class Scheduler {
   ~Scheduler();
 
   // kContextLengthExceeded when prompt + 1 (an embedding: its input) does not fit the context or the whole KV pool;
-  // kQueueFull when the queue is full by requests or by tokens (retry_after_s is the caller's to fill in). Nothing changes on an error.
+  // kQueueFull when the queue is full by requests or by tokens (retry_after_s is the caller's to fill in). Nothing
+  // changes on an error.
   Status enqueue(SequenceRequest sequence, SteadyTime now);
 
   // Forgets a sequence at once, wherever it is; its blocks are released when no step in flight mentions them. Returns

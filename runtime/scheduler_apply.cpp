@@ -39,6 +39,7 @@ void Scheduler::apply(const StepResult& result, SteadyTime now, std::vector<Sequ
 void Scheduler::State::apply_row(const StepResult& answer, const StepRow& row, const RowResult* result, SteadyTime now,
                                  std::vector<SequenceEvent>& events) {
   std::uint64_t step = answer.step;
+  std::uint32_t end = row.position + row.tokens.count;
   bool samples = row.samples();
   bool pools = row.is_end != 0;
   Sequence* sequence = find(row.sequence, step);
@@ -46,7 +47,8 @@ void Scheduler::State::apply_row(const StepResult& answer, const StepRow& row, c
     if (samples) ++totals.discarded_tokens_total;
     return;
   }
-  if (samples || pools) --sequence->pending;
+  bool ends = sequence->ends_with_prompt() && end == sequence->prompt_size;
+  if (samples || pools || ends) --sequence->pending;
 
   RowOutcome expected = samples ? RowOutcome::kSampled : pools ? RowOutcome::kPooled : RowOutcome::kNoToken;
   if (result != nullptr && result->outcome == RowOutcome::kNotFinite) {
@@ -55,8 +57,10 @@ void Scheduler::State::apply_row(const StepResult& answer, const StepRow& row, c
     fail(*sequence, ErrorCode::kInternal, "the executor's answer does not fit its plan", now, events);
   } else {
     // Not into blocks that were given up meanwhile.
-    if (sequence->is_running && step >= sequence->admitted_step) commit(*sequence, row.position + row.tokens.count);
-    charge(*sequence, row.position + row.tokens.count, samples);
+    if (sequence->is_running && step >= sequence->admitted_step) commit(*sequence, end);
+    charge(*sequence, end, samples);
+    if (row.targets.count > 0 && !take_scores(*sequence, row, *result, answer, now, events)) return;
+    if (ends) finish(*sequence, FinishReason::kLength, now, events);
     if (samples) take_token(*sequence, *result, answer.top, now, events);
     if (pools) take_vector(*sequence, *result, answer.values, now, events);
   }
@@ -91,17 +95,40 @@ void Scheduler::State::take_token(Sequence& sequence, const RowResult& result, s
   SequenceEvent& event = add_event(events, SequenceEvent::Kind::kToken, sequence.request.id, now);
   event.token = result.token;
   event.logprob = result.logprob;
-  if (result.top.begin <= top.size() && result.top.count <= top.size() - result.top.begin) {
+  if (is_inside(result.top, top.size())) {
     auto alternatives = top.subspan(result.top.begin, result.top.count);
     event.top.assign(alternatives.begin(), alternatives.end());
   }
   if (sequence.output_size() >= sequence.output_max) finish(sequence, FinishReason::kLength, now, events);
 }
 
+// Those that are not known yet: a row after a preemption brings some once more. False: the sequence failed.
+bool Scheduler::State::take_scores(Sequence& sequence, const StepRow& row, const RowResult& result,
+                                   const StepResult& answer, SteadyTime now, std::vector<SequenceEvent>& events) {
+  bool fits = result.scores.count == row.targets.count && is_inside(result.scores, answer.scores.size());
+  if (!fits || row.position > sequence.scored) {
+    fail(sequence, ErrorCode::kInternal, "the executor's answer does not fit its plan", now, events);
+    return false;
+  }
+  std::uint32_t known = sequence.scored - row.position;
+  if (known >= row.targets.count) return true;
+  SequenceEvent& event = add_event(events, SequenceEvent::Kind::kScored, sequence.request.id, now);
+  for (const TokenScore& score : slice_of(answer.scores, result.scores).subspan(known)) {
+    PromptScore& made = event.scores.emplace_back();
+    made.logprob = score.logprob;
+    made.rank = score.rank;
+    if (!is_inside(score.top, answer.top.size())) continue;
+    auto alternatives = slice_of(answer.top, score.top);
+    made.top.assign(alternatives.begin(), alternatives.end());
+  }
+  sequence.scored += static_cast<std::uint32_t>(event.scores.size());
+  return true;
+}
+
 void Scheduler::State::take_vector(Sequence& sequence, const RowResult& result, std::span<const float> values,
                                    SteadyTime now, std::vector<SequenceEvent>& events) {
   const Slice& slice = result.vector;
-  if (slice.count == 0 || slice.begin > values.size() || slice.count > values.size() - slice.begin) {
+  if (slice.count == 0 || !is_inside(slice, values.size())) {
     return fail(sequence, ErrorCode::kInternal, "the executor's answer does not fit its plan", now, events);
   }
   SequenceEvent& event = add_event(events, SequenceEvent::Kind::kFinished, sequence.request.id, now);

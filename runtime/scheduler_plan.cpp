@@ -200,8 +200,7 @@ bool Scheduler::State::admit(Sequence& sequence) {
   auto size = static_cast<std::uint32_t>(sequence.tokens.size());
   std::uint32_t available = blocks_available();
   // At least one position is always computed: a token is sampled from it.
-  // A mean needs all of them: what the cache has of a position is not its hidden state.
-  bool queries = kv.prefix_cache() && !sequence.has_mean();
+  bool queries = kv.prefix_cache() && sequence.takes_prefix_hit();
   if (kv.prefix_cache()) sequence.hash = KvManager::root_hash(sequence.request.cache_key);
   if (queries) {
     kv.match_prefix(sequence.hash, sequence.tokens, (size - 1) / kBlockSize, sequence.blocks);
@@ -221,7 +220,7 @@ bool Scheduler::State::admit(Sequence& sequence) {
   sequence.admitted_step = next_step;
   if (!sequence.was_scheduled) {
     sequence.cached_tokens = std::min(matched * kBlockSize, sequence.prompt_size);
-    if (!sequence.has_mean()) totals.prefix_query_tokens_total += size;
+    if (sequence.takes_prefix_hit()) totals.prefix_query_tokens_total += size;
     totals.prefix_hit_tokens_total += matched * kBlockSize;
   }
   stop_waiting(sequence);

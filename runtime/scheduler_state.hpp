@@ -83,6 +83,8 @@ struct Scheduler::State {
   void commit(Sequence& sequence, std::uint32_t computed);  // K/V up to there are written
   void take_token(Sequence& sequence, const RowResult& result, std::span<const TopToken> top, SteadyTime now,
                   std::vector<SequenceEvent>& events);
+  bool take_scores(Sequence& sequence, const StepRow& row, const RowResult& result, const StepResult& answer,
+                   SteadyTime now, std::vector<SequenceEvent>& events);
   void take_vector(Sequence& sequence, const RowResult& result, std::span<const float> values, SteadyTime now,
                    std::vector<SequenceEvent>& events);
   void release_given_up(StepInFlight& step);

@@ -13,7 +13,8 @@ Sequence::Sequence(SequenceRequest taken, std::uint32_t output_bound, std::uint6
       output_max(output_bound),
       number(enqueue_number),
       first_step(step),
-      admitted_step(step) {
+      admitted_step(step),
+      scored(request.scored) {
   if (has_penalty()) {
     history.reserve(tokens.size() + request.emitted.size());
     for (TokenId token : tokens) history.push_back({token, 0, 1});

@@ -38,7 +38,8 @@ struct Sequence {
   std::uint32_t planned_max = 0;  // the furthest `planned` ever was: what is planned below is computed again
   BlockHash hash{};             // of the last published block, or the root
 
-  std::uint32_t pending = 0;        // 0, 1, or 2 with two steps in flight; an embedding's vector counts as a token
+  std::uint32_t pending = 0;        // 0, 1, or 2 with two steps in flight; an embedding's vector, or the end of a
+                                    // prompt that nothing is generated after, counts as a token
   std::uint64_t first_step;         // results of older steps belong to somebody else who had this id
   std::uint64_t admitted_step;      // results of older steps wrote to blocks that are no longer ours
   std::uint64_t last_step = 0;      // the last one with a row of ours
@@ -48,13 +49,21 @@ struct Sequence {
   bool is_suspect = false;          // scheduled alone, until it has come as far as
   std::uint32_t suspect_until = 0;  // this position, which the lost step would have computed
 
+  std::uint32_t scored = 0;  // tokens of the prompt after its first that have their score
+
   std::vector<TokenHistory> history;  // ascending by token; kept only with a penalty
 
   std::uint32_t length() const { return static_cast<std::uint32_t>(tokens.size()) + pending; }
   bool embeds() const { return request.pooling != Pooling::kNone; }
+  bool ends_with_prompt() const { return !embeds() && !request.generates(); }  // it is only computed
   bool has_mean() const { return request.pooling == Pooling::kMean; }
+  std::uint32_t scores_left() const { return request.prompt_logprobs < 0 ? 0 : prompt_size - 1 - scored; }
+  // What the prefix cache has of a position is its K/V: neither its hidden state nor what it makes of the next token.
+  bool takes_prefix_hit() const { return !has_mean() && scores_left() == 0; }
   // Positions it must have blocks for to be admitted: what is known, and the next token.
-  std::uint32_t positions_wanted() const { return static_cast<std::uint32_t>(tokens.size()) + (embeds() ? 0 : 1); }
+  std::uint32_t positions_wanted() const {
+    return static_cast<std::uint32_t>(tokens.size()) + (request.generates() ? 1 : 0);
+  }
   std::uint32_t output_size() const { return static_cast<std::uint32_t>(tokens.size()) - prompt_size; }
   std::uint32_t left() const { return length() - planned; }  // positions that are known and not yet planned
   bool ends_in_flight() const { return length() - prompt_size >= output_max; }
@@ -67,9 +76,9 @@ struct Sequence {
   void forget_kv();            // after its blocks were given up
 };
 
-// Who goes first within a tenant: the higher priority, then the earlier due time, then the earlier arrival. The same order
-// decides, from its other end, who is preempted; so the first sequence of all is never preempted and, as due times do
-// not move (but once), nobody starves within a priority.
+// Who goes first within a tenant: the higher priority, then the earlier due time, then the earlier arrival. The same
+// order decides, from its other end, who is preempted; so the first sequence of all is never preempted and, as due
+// times do not move (but once), nobody starves within a priority.
 bool goes_before(const Sequence& a, const Sequence& b);
 
 // The same across tenants: within a priority the one that was served least goes first.

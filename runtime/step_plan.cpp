@@ -17,7 +17,8 @@ void fields(V& v, Slice& s) {
 template <class V>
 void fields(V& v, StepRow& r) {
   v(r.sequence), v(r.kind), v(r.position), fields(v, r.tokens), v(r.from_previous), fields(v, r.blocks);
-  v(r.sampling), v(r.adapter), v(r.mask), fields(v, r.draft), v(r.pooling), v(r.sum), v(r.is_end);
+  v(r.sampling), v(r.adapter), v(r.mask), fields(v, r.draft), fields(v, r.targets), v(r.target_alternatives);
+  v(r.pooling), v(r.sum), v(r.is_end);
 }
 template <class V>
 void fields(V& v, RowSampling& s) {
@@ -39,8 +40,13 @@ void fields(V& v, TopToken& t) {
   v(t.token), v(t.logprob);
 }
 template <class V>
+void fields(V& v, TokenScore& s) {
+  v(s.logprob), v(s.rank), fields(v, s.top);
+}
+template <class V>
 void fields(V& v, RowResult& r) {
   v(r.sequence), v(r.outcome), v(r.token), v(r.logprob), fields(v, r.top), v(r.logits_hash), fields(v, r.vector);
+  fields(v, r.scores);
 }
 template <class V, class Number>
 requires std::is_arithmetic_v<Number>
@@ -49,11 +55,11 @@ template <class V>
 void record(V& v, StepPlan& p) {
   v(p.version), v(p.flags), v(p.step);
   v.array(p.rows), v.array(p.tokens), v.array(p.blocks), v.array(p.sampling);
-  v.array(p.bias), v.array(p.banned), v.array(p.history);
+  v.array(p.bias), v.array(p.banned), v.array(p.history), v.array(p.targets);
 }
 template <class V>
 void record(V& v, StepResult& r) {
-  v(r.version), v(r.step), v(r.compute_ns), v.array(r.rows), v.array(r.top), v.array(r.values);
+  v(r.version), v(r.step), v(r.compute_ns), v.array(r.rows), v.array(r.top), v.array(r.values), v.array(r.scores);
 }
 
 // ---- the three visitors -----------------------------------------------------------------------------------------
@@ -125,10 +131,6 @@ std::vector<std::uint8_t> encoded(const Record& values) {
 }
 
 // ---- what a record must keep ------------------------------------------------------------------------------------
-bool is_inside(const Slice& slice, std::size_t size) {
-  return slice.begin <= size && slice.count <= size - slice.begin;
-}
-
 Error broken(const char* record_name, const std::string& what) {
   return {ErrorCode::kInvalidRequest, std::string(record_name) + ": " + what, "", 0};
 }
@@ -142,11 +144,12 @@ const char* pooling_problem_of(const StepRow& row) {
   if ((row.pooling == Pooling::kMean) != (row.sum != kNoIndex)) return "a running sum belongs to the mean alone";
   if (row.is_end > 1) return "is_end is neither 0 nor 1";
   if (row.from_previous != 0 || row.samples()) return "a row that embeds has no tokens to come";
+  if (row.targets.count != 0) return "targets in a row that embeds";
   return nullptr;
 }
 
 const char* problem_of(const StepRow& row, const StepPlan& plan) {
-  if (row.kind > RowKind::kScore) return "an unknown kind of row";
+  if (row.kind > RowKind::kEmbed) return "an unknown kind of row";
   if (row.tokens.count == 0 || !is_inside(row.tokens, plan.tokens.size())) return "tokens outside of the record";
   if (row.from_previous > 1) return "from_previous is neither 0 nor 1";
   if (row.from_previous == 1 && row.tokens.count != 1) return "from_previous stands for one token";
@@ -156,6 +159,9 @@ const char* problem_of(const StepRow& row, const StepPlan& plan) {
   }
   if (row.sampling != kNoIndex && row.sampling >= plan.sampling.size()) return "sampling outside of the record";
   if (row.adapter != 0 || row.mask != kNoIndex || row.draft.count != 0) return "a reserved field is used";
+  if (!is_inside(row.targets, plan.targets.size())) return "targets outside of the record";
+  if (row.targets.count > row.tokens.count) return "more targets than tokens";
+  if (row.targets.count > 0 && row.from_previous != 0) return "targets after a token that is not known";
   return pooling_problem_of(row);
 }
 
@@ -181,6 +187,10 @@ const char* problem_of(const StepResult& result) {
     if (row.outcome > RowOutcome::kPooled) return "an unknown outcome";
     if (!is_inside(row.top, result.top.size())) return "alternatives outside of the record";
     if (!is_inside(row.vector, result.values.size())) return "a vector outside of the record";
+    if (!is_inside(row.scores, result.scores.size())) return "scores outside of the record";
+  }
+  for (const TokenScore& score : result.scores) {
+    if (!is_inside(score.top, result.top.size())) return "a score's alternatives outside of the record";
   }
   return nullptr;
 }

@@ -10,17 +10,24 @@
 
 namespace troupe {
 
-inline constexpr std::uint32_t kStepPlanVersion = 2;
+inline constexpr std::uint32_t kStepPlanVersion = 3;
 inline constexpr std::uint32_t kBlockSize = 16;  // tokens of one KV block
 inline constexpr std::uint32_t kNoIndex = 0xFFFFFFFFU;
 inline constexpr std::uint32_t kHashLogits = 1;  // StepPlan::flags: fill RowResult::logits_hash
 
-enum class RowKind : std::uint32_t { kGenerate = 0, kEmbed = 1, kScore = 2 };  // kScore is not computed yet
+enum class RowKind : std::uint32_t { kGenerate = 0, kEmbed = 1 };
 
 struct Slice {
   std::uint32_t begin = 0;
   std::uint32_t count = 0;
 };
+constexpr bool is_inside(const Slice& slice, std::size_t size) {
+  return slice.begin <= size && slice.count <= size - slice.begin;
+}
+template <class T>
+std::span<const T> slice_of(const std::vector<T>& values, const Slice& slice) {  // which is inside
+  return std::span(values).subspan(slice.begin, slice.count);
+}
 
 // One sequence's part of a step: `tokens` new positions starting at `position`, all their K/V written to the blocks
 // of `blocks`, and a token sampled after the last one when `sampling` is an index.
@@ -36,6 +43,9 @@ struct StepRow {
   std::uint32_t adapter = 0;          // reserved, 0
   std::uint32_t mask = kNoIndex;      // reserved
   Slice draft;                        // reserved, empty
+  // Of a row that generates, from a prompt whose own tokens are to be judged:
+  Slice targets;                          // into StepPlan::targets: entry i is the token after the row's position i
+  std::uint32_t target_alternatives = 0;  // how many tokens to report beside each
   // Of a row that embeds, which has neither from_previous nor sampling:
   Pooling pooling = Pooling::kNone;
   std::uint32_t sum = kNoIndex;  // kMean: the running sum that is the sequence's, below rows_max. A row at position 0
@@ -85,16 +95,24 @@ struct StepPlan {
   std::vector<TokenBias> bias;
   std::vector<TokenId> banned;
   std::vector<TokenHistory> history;
+  std::vector<TokenId> targets;
 
   void clear() {
     flags = 0, step = 0;
     rows.clear(), tokens.clear(), blocks.clear(), sampling.clear(), bias.clear(), banned.clear(), history.clear();
+    targets.clear();
   }
 };
 
 struct TopToken {
   TokenId token = 0;
   float logprob = 0.0F;
+  friend bool operator==(const TopToken&, const TopToken&) = default;
+};
+struct TokenScore {
+  float logprob = 0.0F;    // as RowResult::logprob
+  std::uint32_t rank = 0;  // 1 + the number of likelier tokens
+  Slice top;               // into StepResult::top, descending
 };
 enum class RowOutcome : std::uint32_t {
   kSampled = 0,
@@ -110,6 +128,7 @@ struct RowResult {
   Slice top;             // into StepResult::top, descending
   std::uint64_t logits_hash = 0;  // FNV-1a over the row's float bits when kHashLogits is set
   Slice vector;                   // into StepResult::values, of length 1; kPooled
+  Slice scores;                   // into StepResult::scores, of the row's targets; none with kNotFinite
 };
 // Rows stand in the plan's order; a row that neither samples nor ends an input gets kNoToken.
 struct StepResult {
@@ -119,8 +138,9 @@ struct StepResult {
   std::vector<RowResult> rows;
   std::vector<TopToken> top;
   std::vector<float> values;
+  std::vector<TokenScore> scores;
 
-  void clear() { step = 0, compute_ns = 0, rows.clear(), top.clear(), values.clear(); }
+  void clear() { step = 0, compute_ns = 0, rows.clear(), top.clear(), values.clear(), scores.clear(); }
 };
 
 // Little-endian bytes, length-prefixed arrays. Decoding checks version, every slice and every count against the

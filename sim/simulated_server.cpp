@@ -114,6 +114,7 @@ void SimulatedServer::deliver(double now_ms) {
     Live& live = found->second;
     switch (event.kind) {
       case SequenceEvent::Kind::kScheduled:
+      case SequenceEvent::Kind::kScored:
         break;
       case SequenceEvent::Kind::kToken:
         if (++live.tokens > live.output_tokens) breaks("contract 1: a token too many", now_ms);

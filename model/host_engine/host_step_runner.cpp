@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <utility>
 
 #include "model/host_engine/forward.hpp"
 #include "model/host_engine/plan_check.hpp"
@@ -20,11 +21,7 @@ std::uint64_t hash_bits(const float* values, std::size_t count) {
 std::uint32_t alternatives_of(const RowSampling& how) {
   return std::min(static_cast<std::uint32_t>(std::max(how.logprobs, 0)), kTopTokensMax);
 }
-
-template <class T>
-std::span<const T> slice_of(const std::vector<T>& values, const Slice& slice) {
-  return std::span(values).subspan(slice.begin, slice.count);
-}
+std::uint32_t alternatives_of(const StepRow& row) { return std::min(row.target_alternatives, kTopTokensMax); }
 
 AttentionShape attention_shape(const HostModel& model, const HostAttention& kind) {
   AttentionShape shape = attention_shape(model.hyper);
@@ -92,13 +89,14 @@ HostStepRunner::HostStepRunner(std::shared_ptr<const HostModel> model, const Hos
   poisoned_.reserve(limits.tokens_max);
   sequences_.reserve(limits.rows_max);
   from_previous_.reserve(limits.rows_max);
-  sampling_rows_.reserve(limits.rows_max);
-  head_rows_.reserve(limits.rows_max);
+  head_rows_.reserve(limits.rows_max + limits.tokens_max);
+  head_tokens_.reserve(limits.rows_max + limits.tokens_max);
   emitted_.reserve(limits.rows_max);
   inputs_.reserve(limits.rows_max);
   input_rows_.reserve(limits.rows_max);
   result_->rows.reserve(limits.rows_max);
-  result_->top.reserve(std::size_t{limits.rows_max} * kTopTokensMax);
+  result_->top.reserve(std::size_t{limits.rows_max + limits.tokens_max} * kTopTokensMax);
+  result_->scores.reserve(limits.tokens_max);
   result_->values.reserve(std::size_t{limits.rows_max} * info_.embedding_size);
 }
 
@@ -145,8 +143,8 @@ void HostStepRunner::gather(const StepPlan& plan) {
   tokens_.clear();
   sequences_.clear();
   from_previous_.clear();
-  sampling_rows_.clear();
   head_rows_.clear();
+  head_tokens_.clear();
   for (std::uint32_t i = 0; i < plan.rows.size(); ++i) {
     const StepRow& row = plan.rows[i];
     sequences_.push_back({static_cast<std::uint32_t>(tokens_.size()), row.tokens.count, row.position,
@@ -157,9 +155,15 @@ void HostStepRunner::gather(const StepPlan& plan) {
       tokens_.push_back(std::max(from_previous_.back(), 0));
     else
       for (TokenId token : slice_of(plan.tokens, row.tokens)) tokens_.push_back(token);
-    if (row.sampling == kNoIndex) continue;
-    sampling_rows_.push_back(i);
-    head_rows_.push_back(static_cast<std::uint32_t>(tokens_.size()) - 1);
+    if (!row.samples()) continue;
+    head_rows_.push_back({i, kNoIndex});
+    head_tokens_.push_back(static_cast<std::uint32_t>(tokens_.size()) - 1);
+  }
+  for (std::uint32_t i = 0; i < plan.rows.size(); ++i) {
+    for (std::uint32_t target = 0; target < plan.rows[i].targets.count; ++target) {
+      head_rows_.push_back({i, target});
+      head_tokens_.push_back(sequences_[i].first_row + target);
+    }
   }
   poisoned_.resize(tokens_.size());
 }
@@ -167,13 +171,15 @@ void HostStepRunner::gather(const StepPlan& plan) {
 void HostStepRunner::start_results(const StepPlan& plan) {
   result_->clear();
   std::uint32_t top_begin = 0, values_begin = 0;
+  auto take_top = [&](std::uint32_t count) { return Slice{std::exchange(top_begin, top_begin + count), 0}; };
   for (std::uint32_t i = 0; i < plan.rows.size(); ++i) {
     const StepRow& row = plan.rows[i];
     RowResult result;
     result.sequence = row.sequence;
-    if (row.sampling != kNoIndex) {
-      result.top.begin = top_begin;
-      top_begin += alternatives_of(plan.sampling[row.sampling]);
+    if (row.samples()) result.top = take_top(alternatives_of(plan.sampling[row.sampling]));
+    result.scores = {static_cast<std::uint32_t>(result_->scores.size()), row.targets.count};
+    for (std::uint32_t target = 0; target < row.targets.count; ++target) {
+      result_->scores.push_back({0.0F, 0, take_top(alternatives_of(row))});
     }
     if (row.is_end != 0) {
       result.vector = {values_begin, info_.embedding_size};
@@ -222,24 +228,47 @@ void HostStepRunner::compute(const StepPlan& plan, Profiler* profiler) {
   run_layers(forward, attention_plans_, poisoned_);
   for (std::size_t begin = 0; begin < head_rows_.size(); begin += workspace_.head_rows) {
     std::size_t count = std::min<std::size_t>(workspace_.head_rows, head_rows_.size() - begin);
-    run_head(forward, std::span(head_rows_).subspan(begin, count));
+    run_head(forward, std::span(head_tokens_).subspan(begin, count));
     ProfiledBlock block(profiler, "phases", "sample");
-    sample_rows(plan, std::span(sampling_rows_).subspan(begin, count));
+    use_logits(plan, std::span(head_rows_).subspan(begin, count));
   }
   pool_inputs(forward);
   for (std::uint32_t i = 0; i < sequences_.size(); ++i) {
-    auto tokens = std::span(poisoned_).subspan(sequences_[i].first_row, sequences_[i].rows);
-    bool failed = std::any_of(tokens.begin(), tokens.end(), [](std::uint8_t bad) { return bad != 0; }) ||
-                  (plan.rows[i].from_previous && from_previous_[i] < 0);
-    if (!failed) continue;
-    result_->rows[i].outcome = RowOutcome::kNotFinite;
-    result_->rows[i].token = -1;
+    if (!has_failed(plan, i)) continue;
+    RowResult& row = result_->rows[i];
+    row.outcome = RowOutcome::kNotFinite;
+    row.token = -1;
+    row.scores = {};
   }
 }
 
-void HostStepRunner::sample_rows(const StepPlan& plan, std::span<const std::uint32_t> plan_rows) {
-  pool_.run(static_cast<std::uint32_t>(plan_rows.size()),
-            [&](std::uint32_t i, std::uint32_t thread) { sample_row(plan, plan_rows[i], i, samplers_[thread]); });
+bool HostStepRunner::has_failed(const StepPlan& plan, std::uint32_t plan_row) const {
+  if (plan.rows[plan_row].from_previous && from_previous_[plan_row] < 0) return true;
+  auto tokens = std::span(poisoned_).subspan(sequences_[plan_row].first_row, sequences_[plan_row].rows);
+  auto scores = slice_of(result_->scores, result_->rows[plan_row].scores);
+  return std::any_of(tokens.begin(), tokens.end(), [](std::uint8_t bad) { return bad != 0; }) ||
+         std::any_of(scores.begin(), scores.end(), [](const TokenScore& score) { return score.rank == 0; });
+}
+
+void HostStepRunner::use_logits(const StepPlan& plan, std::span<const HeadRow> rows) {
+  pool_.run(static_cast<std::uint32_t>(rows.size()), [&](std::uint32_t i, std::uint32_t thread) {
+    if (rows[i].target == kNoIndex)
+      sample_row(plan, rows[i].plan_row, i, samplers_[thread]);
+    else
+      score_target(plan, rows[i], i, samplers_[thread]);
+  });
+}
+
+void HostStepRunner::score_target(const StepPlan& plan, const HeadRow& row, std::uint32_t head_row, Sampler& sampler) {
+  const StepRow& asked = plan.rows[row.plan_row];
+  const float* logits = workspace_.logits + head_row * workspace_.shape.vocab;
+  TokenScore& score = result_->scores[result_->rows[row.plan_row].scores.begin + row.target];
+  std::span<TopToken> top = std::span(result_->top).subspan(score.top.begin, alternatives_of(asked));
+  Judged judged = sampler.judge({logits, info_.vocab_size}, workspace_.peaks[head_row],
+                                plan.targets[asked.targets.begin + row.target], top);
+  score.logprob = judged.logprob;
+  score.rank = judged.rank;
+  score.top.count = judged.top_count;
 }
 
 void HostStepRunner::sample_row(const StepPlan& plan, std::uint32_t plan_row, std::uint32_t head_row,

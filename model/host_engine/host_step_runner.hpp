@@ -35,7 +35,7 @@ class HostStepRunner : public StepRunner {
   std::uint64_t kv_bytes() const { return kv_storage_.size(); }
 
   // Logits of the last step's sampling rows, in the plan's order, [rows][stride]; only of the last turn when there were
-  // more than kHeadRowsMax. For tests and measurements of accuracy.
+  // more than kHeadRowsMax, or targets to score. For tests and measurements of accuracy.
   std::span<const float> last_logits(std::uint32_t sampling_row) const;
 
  private:
@@ -49,8 +49,14 @@ class HostStepRunner : public StepRunner {
   void start_results(const StepPlan& plan);
   void gather_inputs(const StepPlan& plan);
   void pool_inputs(const Forward& forward);
-  void sample_rows(const StepPlan& plan, std::span<const std::uint32_t> plan_rows);
+  struct HeadRow {  // one whose logits are wanted
+    std::uint32_t plan_row;
+    std::uint32_t target;  // index in the row's targets, to score it; kNoIndex: to sample the next token
+  };
+  void use_logits(const StepPlan& plan, std::span<const HeadRow> rows);
   void sample_row(const StepPlan& plan, std::uint32_t plan_row, std::uint32_t head_row, Sampler& sampler);
+  void score_target(const StepPlan& plan, const HeadRow& row, std::uint32_t head_row, Sampler& sampler);
+  bool has_failed(const StepPlan& plan, std::uint32_t plan_row) const;
   TokenId previous_token(RequestId sequence) const;  // -1: the step before sampled none for it
 
   std::shared_ptr<const HostModel> model_;
@@ -68,8 +74,8 @@ class HostStepRunner : public StepRunner {
   std::vector<SequenceRows> sequences_;       // one a plan row
   std::vector<TokenId> from_previous_;        // one a plan row: the token from the step before, or -1
   std::vector<std::uint8_t> poisoned_;        // one a token
-  std::vector<std::uint32_t> sampling_rows_;  // plan rows that sample
-  std::vector<std::uint32_t> head_rows_;      // their last tokens
+  std::vector<HeadRow> head_rows_;          // those that sample, then those that score
+  std::vector<std::uint32_t> head_tokens_;  // their places in tokens_
   std::vector<PooledRows> inputs_;            // of rows that embed
   std::vector<std::uint32_t> input_rows_;     // those plan rows
   Result<StepResult> result_;

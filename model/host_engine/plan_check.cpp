@@ -1,11 +1,10 @@
 #include "model/host_engine/plan_check.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace troupe {
 namespace {
-
-bool fits(const Slice& slice, std::size_t size) { return slice.begin <= size && slice.count <= size - slice.begin; }
 
 // What is wrong, or nullptr.
 const char* fault_of(const RowSampling& how, const StepPlan& plan) {
@@ -15,9 +14,9 @@ const char* fault_of(const RowSampling& how, const StepPlan& plan) {
   if (!(how.typical_p > 0.0F && how.typical_p <= 1.0F)) return "typical_p";
   if (!(how.repetition_penalty > 0.0F && how.repetition_penalty <= 1e6F)) return "repetition_penalty";
   if (!std::isfinite(how.presence_penalty) || !std::isfinite(how.frequency_penalty)) return "penalties";
-  if (!fits(how.bias, plan.bias.size())) return "bias";
-  if (!fits(how.banned, plan.banned.size())) return "banned";
-  if (!fits(how.history, plan.history.size())) return "history";
+  if (!is_inside(how.bias, plan.bias.size())) return "bias";
+  if (!is_inside(how.banned, plan.banned.size())) return "banned";
+  if (!is_inside(how.history, plan.history.size())) return "history";
   return nullptr;
 }
 
@@ -27,16 +26,25 @@ const char* pooling_fault_of(const StepRow& row, const RunnerInfo& info) {
   }
   if (row.pooling != Pooling::kMean && row.pooling != Pooling::kLast) return "pooling";
   if (row.pooling == Pooling::kMean ? row.sum >= info.rows_max : row.sum != kNoIndex) return "running sum";
-  if (row.is_end > 1 || row.from_previous != 0 || row.samples()) return "embeds and has tokens to come";
+  if (row.is_end > 1 || row.from_previous != 0 || row.samples() || row.targets.count > 0)
+    return "embeds and has tokens to come";
   return nullptr;
+}
+
+bool has_fit_targets(const StepRow& row, const StepPlan& plan, const RunnerInfo& info) {
+  if (!is_inside(row.targets, plan.targets.size()) || row.targets.count > row.tokens.count) return false;
+  if (row.from_previous != 0 && row.targets.count > 0) return false;
+  auto targets = slice_of(plan.targets, row.targets);
+  return std::all_of(targets.begin(), targets.end(),
+                     [&](TokenId token) { return token >= 0 && static_cast<std::uint32_t>(token) < info.vocab_size; });
 }
 
 const char* fault_of(const StepRow& row, const StepPlan& plan, const RunnerInfo& info) {
   if (row.kind > RowKind::kEmbed || row.adapter != 0 || row.mask != kNoIndex || row.draft.count != 0)
     return "asks for what this runner cannot do";
   if (const char* what = pooling_fault_of(row, info)) return what;
-  if (row.tokens.count == 0 || !fits(row.tokens, plan.tokens.size())) return "tokens";
-  if (!fits(row.blocks, plan.blocks.size())) return "blocks";
+  if (row.tokens.count == 0 || !is_inside(row.tokens, plan.tokens.size())) return "tokens";
+  if (!is_inside(row.blocks, plan.blocks.size())) return "blocks";
   std::uint64_t end = std::uint64_t{row.position} + row.tokens.count;
   if (end > info.context_length) return "position is beyond the context";
   if (end > std::uint64_t{row.blocks.count} * kBlockSize) return "too few blocks for its positions";
@@ -48,6 +56,7 @@ const char* fault_of(const StepRow& row, const StepPlan& plan, const RunnerInfo&
   }
   for (std::uint32_t i = 0; i < row.blocks.count; ++i)
     if (plan.blocks[row.blocks.begin + i] >= info.blocks_total) return "a block outside of the pool";
+  if (!has_fit_targets(row, plan, info)) return "targets";
   if (row.sampling == kNoIndex) return nullptr;
   if (row.sampling >= plan.sampling.size()) return "sampling";
   return fault_of(plan.sampling[row.sampling], plan);

@@ -49,6 +49,39 @@ Kept keep(Candidates& candidates, std::uint32_t top_k, float top_p) {
   return nucleus;
 }
 
+// Natural logarithms of the softmax of a row of logits.
+class LogProbabilities {
+ public:
+  LogProbabilities(const HostKernels& kernels, std::span<const float> logits, float max)
+      : logits_(logits),
+        max_(static_cast<double>(max)),
+        // ln of the sum of exp(logit - max).
+        log_sum_(exact_ln(static_cast<double>(sum_exponentials(kernels, logits, max)) * 0x1p-40)) {}
+
+  float operator()(TokenId token) const {
+    return static_cast<float>((static_cast<double>(logits_[static_cast<std::size_t>(token)]) - max_) - log_sum_);
+  }
+
+ private:
+  std::span<const float> logits_;
+  double max_, log_sum_;
+};
+
+// Fills `top` with the likeliest tokens, descending, equal ones in the order of their ids; how many there are.
+std::uint32_t find_top(std::span<const float> logits, const LogProbabilities& log_of, std::span<TopToken> top) {
+  std::size_t room = std::min(top.size(), logits.size());
+  // The best `room` so far, by logit descending; an equal one further right stays behind. `logprob` holds logits first.
+  std::size_t count = 0;
+  for (std::size_t token = 0; token < logits.size() && room > 0; ++token) {
+    if (count == room && !(logits[token] > top[count - 1].logprob)) continue;
+    std::size_t at = count < room ? count++ : room - 1;
+    for (; at > 0 && logits[token] > top[at - 1].logprob; --at) top[at] = top[at - 1];
+    top[at] = TopToken{static_cast<TokenId>(token), logits[token]};
+  }
+  for (TopToken& entry : top.first(count)) entry.logprob = log_of(entry.token);
+  return static_cast<std::uint32_t>(count);
+}
+
 }  // namespace
 
 Sampler::Sampler(std::uint32_t vocab_size, const HostKernels& kernels)
@@ -75,7 +108,11 @@ Sampled Sampler::sample(std::span<const float> logits, const LogitsPeak& peak, c
   sampled.outcome = RowOutcome::kSampled;
   sampled.token = input.how.temperature < kTemperatureMin ? static_cast<TokenId>(best.index)
                                                           : draw(adjusted, best.value, input.how);
-  if (input.how.logprobs >= 0) report(logits, peak.best.value, input.how.logprobs, sampled, top);
+  if (input.how.logprobs < 0) return sampled;
+  LogProbabilities log_of(kernels_, logits, peak.best.value);
+  sampled.logprob = log_of(sampled.token);
+  std::size_t wanted = std::min<std::size_t>(static_cast<std::size_t>(input.how.logprobs), kTopTokensMax);
+  sampled.top_count = find_top(logits, log_of, top.first(std::min(top.size(), wanted)));
   return sampled;
 }
 
@@ -102,26 +139,17 @@ TokenId Sampler::draw(std::span<const float> logits, float max, const RowSamplin
   return static_cast<TokenId>(candidates.token(i));
 }
 
-void Sampler::report(std::span<const float> logits, float max, std::int32_t alternatives, Sampled& sampled,
-                     std::span<TopToken> top) {
-  // ln of the sum of exp(logit - max).
-  double log_sum = exact_ln(static_cast<double>(sum_exponentials(kernels_, logits, max)) * 0x1p-40);
-  auto logprob = [&](TokenId token) {
-    return static_cast<float>((static_cast<double>(logits[token]) - static_cast<double>(max)) - log_sum);
-  };
-  sampled.logprob = logprob(sampled.token);
-  std::size_t room =
-      std::min({static_cast<std::size_t>(alternatives), std::size_t{kTopTokensMax}, top.size(), logits.size()});
-  // The best `room` so far, by logit descending; an equal one further right stays behind. `logprob` holds logits first.
-  std::size_t count = 0;
-  for (std::size_t token = 0; token < logits.size() && room > 0; ++token) {
-    if (count == room && !(logits[token] > top[count - 1].logprob)) continue;
-    std::size_t at = count < room ? count++ : room - 1;
-    for (; at > 0 && logits[token] > top[at - 1].logprob; --at) top[at] = top[at - 1];
-    top[at] = TopToken{static_cast<TokenId>(token), logits[token]};
-  }
-  for (TopToken& entry : top.first(count)) entry.logprob = logprob(entry.token);
-  sampled.top_count = static_cast<std::uint32_t>(count);
+Judged Sampler::judge(std::span<const float> logits, const LogitsPeak& peak, TokenId token,
+                      std::span<TopToken> top) const {
+  Judged judged;
+  if (logits.empty() || !peak.finite) return judged;
+  LogProbabilities log_of(kernels_, logits, peak.best.value);
+  float own = logits[static_cast<std::size_t>(token)];
+  auto likelier = std::count_if(logits.begin(), logits.end(), [own](float other) { return other > own; });
+  judged.logprob = log_of(token);
+  judged.rank = static_cast<std::uint32_t>(likelier) + 1;
+  judged.top_count = find_top(logits, log_of, top);
+  return judged;
 }
 
 }  // namespace troupe

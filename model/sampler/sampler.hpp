@@ -22,6 +22,13 @@ struct Sampled {
   std::uint32_t top_count = 0;  // alternatives written, descending
 };
 
+// What the model makes of a token it did not choose.
+struct Judged {
+  float logprob = 0.0F;         // of the logits as they are
+  std::uint32_t rank = 0;       // 1 + the number of larger logits; 0: not all of them are finite
+  std::uint32_t top_count = 0;  // alternatives written, descending
+};
+
 class Sampler {
  public:
   Sampler(std::uint32_t vocab_size, const HostKernels& kernels);
@@ -30,12 +37,13 @@ class Sampler {
   Sampled sample(std::span<const float> logits, const LogitsPeak& peak, const SamplingInput& input,
                  std::span<TopToken> top);
 
+  // `top` has room for the alternatives that are wanted.
+  Judged judge(std::span<const float> logits, const LogitsPeak& peak, TokenId token, std::span<TopToken> top) const;
+
   static std::uint64_t workspace_bytes(std::uint32_t vocab_size);
 
  private:
   TokenId draw(std::span<const float> logits, float max, const RowSampling& how);
-  void report(std::span<const float> logits, float max, std::int32_t alternatives, Sampled& sampled,
-              std::span<TopToken> top);
 
   const HostKernels& kernels_;
   std::vector<float> adjusted_;

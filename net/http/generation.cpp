@@ -95,7 +95,8 @@ bool Generation::append_choice_events(std::string& out, std::uint32_t index) {
   Choice& choice = choices_[index];
   if (choice.is_finished || !choice.has_changed.exchange(false)) return true;
   ResponseStream::Chunk chunk = choice.stream->read(choice.cursor);
-  bool has_news = !chunk.text.empty() || (request_.logprobs && !chunk.tokens.empty());
+  bool has_news = !chunk.text.empty() || (request_.logprobs && !chunk.tokens.empty()) ||
+                  (request_.echo && chunk.prompt && !choice.position.has_prompt);
   if (has_news || chunk.phase == StreamPhase::kFinished) {
     json_.clear();
     format_->append_delta(json_, index, chunk, choice.position);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "net/schema/best_of.hpp"
 #include "net/schema/utf8.hpp"
 
 namespace troupe {
@@ -54,7 +55,11 @@ AnswerShape shape_of(const ApiRequest& request) {
   shape.kind = request.kind;
   shape.model = request.card->name;
   shape.choices_per_prompt = request.choices_per_prompt;
+  shape.shown_per_prompt = request.shown_per_prompt;
   shape.logprobs = request.logprobs;
+  shape.echo = request.echo;
+  shape.prompt_logprobs = request.prompt_logprobs;
+  if (request.logprobs) shape.alternatives = request.sequences.front().logprobs;
   shape.include_usage = request.include_usage;
   shape.codec = request.card->codec.get();
   return shape;
@@ -68,26 +73,45 @@ void AnswerFormat::append_head(JsonWriter& json, const char* object) const {
   shape_.system_fingerprint.empty() ? json.null() : json.value(shape_.system_fingerprint);
 }
 
-void AnswerFormat::append_logprobs(JsonWriter& json, const ResponseStream::Chunk& chunk, TextPosition position) const {
+std::string AnswerFormat::shown_text(const ResponseStream::Chunk& chunk, const TextPosition& position) const {
+  return shape_.echo && chunk.prompt && !position.has_prompt ? chunk.prompt->text + chunk.text : chunk.text;
+}
+
+void AnswerFormat::append_logprobs(JsonWriter& json, const ResponseStream::Chunk& chunk, std::string_view text,
+                                   const TextPosition& position) const {
   json.key("logprobs");
-  if (!shape_.logprobs)
+  if (!shape_.logprobs) {
     json.null();
-  else if (is_chat())
+  } else if (is_chat()) {
     append_chat_logprobs(json, chunk.tokens, shape_.codec);
-  else
-    append_completion_logprobs(json, chunk.tokens, shape_.codec, chunk.text, position);
+  } else {
+    bool echo = shape_.echo && chunk.prompt;
+    std::vector<LoggedToken> logged;
+    if (echo && !position.has_prompt)
+      append_logged(logged, *chunk.prompt, static_cast<std::size_t>(shape_.alternatives));
+    append_logged(logged, chunk.tokens, echo ? chunk.prompt->text.size() : 0);
+    append_completion_logprobs(json, logged, shape_.codec, text, position);
+  }
+}
+
+void AnswerFormat::append_prompt_logprobs_field(JsonWriter& json, const ResponseStream::Chunk& chunk) const {
+  if (shape_.prompt_logprobs < 0 || !chunk.prompt) return;
+  json.key("prompt_logprobs");
+  append_prompt_logprobs(json, *chunk.prompt, shape_.codec, static_cast<std::size_t>(shape_.prompt_logprobs));
 }
 
 void AnswerFormat::append_choice(JsonWriter& json, std::uint32_t index, const ResponseStream::Chunk& chunk) const {
+  std::string text = shown_text(chunk, {});
   json.begin_object().field("index", index);
   if (is_chat()) {
     json.key("message").begin_object().field("role", "assistant").field("content", chunk.text);
     json.key("refusal").null().end_object();
   } else {
-    json.field("text", chunk.text);
+    json.field("text", text);
   }
-  append_logprobs(json, chunk, {});
+  append_logprobs(json, chunk, text, {});
   append_finish_reason(json, chunk);
+  if (!is_chat()) append_prompt_logprobs_field(json, chunk);
   json.end_object();
 }
 
@@ -112,14 +136,14 @@ void AnswerFormat::append_whole(std::string& out, std::span<const ResponseStream
   JsonWriter json(out);
   append_head(json, is_chat() ? "chat.completion" : "text_completion");
   json.key("choices").begin_array();
-  std::vector<ChoiceEnd> ends;
-  for (std::size_t i = 0; i < choices.size(); ++i) {
-    append_choice(json, static_cast<std::uint32_t>(i), choices[i]);
-    ends.push_back({choices[i].usage, choices[i].stages, choices[i].cached});
-  }
+  std::vector<std::uint32_t> shown = best_choices(choices, shape_.choices_per_prompt, shape_.shown_per_prompt);
+  for (std::size_t i = 0; i < shown.size(); ++i) append_choice(json, static_cast<std::uint32_t>(i), choices[shown[i]]);
   json.end_array();
+  std::vector<ChoiceEnd> ends;
+  for (const ResponseStream::Chunk& choice : choices) ends.push_back({choice.usage, choice.stages, choice.cached});
   append_usage_fields(json, ends);
-  if (shape_.guide_compat && !choices.empty()) json.field("text", choices.front().text);
+  if (is_chat() && !choices.empty()) append_prompt_logprobs_field(json, choices.front());
+  if (shape_.guide_compat && !choices.empty()) json.field("text", shown_text(choices[shown.front()], {}));
   json.end_object();
 }
 
@@ -135,6 +159,7 @@ void AnswerFormat::append_role(std::string& out, std::uint32_t index) const {
 
 void AnswerFormat::append_delta(std::string& out, std::uint32_t index, const ResponseStream::Chunk& chunk,
                                 TextPosition& position) const {
+  std::string text = shown_text(chunk, position);
   JsonWriter json(out);
   append_head(json, is_chat() ? "chat.completion.chunk" : "text_completion");
   json.key("choices").begin_array().begin_object().field("index", index);
@@ -143,15 +168,16 @@ void AnswerFormat::append_delta(std::string& out, std::uint32_t index, const Res
     if (!chunk.text.empty() || !chunk.is_ended()) json.field("content", chunk.text);
     json.end_object();
   } else {
-    json.field("text", chunk.text);
+    json.field("text", text);
   }
-  append_logprobs(json, chunk, position);
+  append_logprobs(json, chunk, text, position);
   append_finish_reason(json, chunk);
   json.end_object().end_array();
   if (shape_.include_usage) json.key("usage").null();
   json.end_object();
-  position.bytes += static_cast<std::uint32_t>(chunk.text.size());
-  if (shape_.logprobs) position.characters += count_characters(chunk.text);
+  position.bytes += static_cast<std::uint32_t>(text.size());
+  position.has_prompt = true;
+  if (shape_.logprobs) position.characters += count_characters(text);
 }
 
 void AnswerFormat::append_usage(std::string& out, std::span<const ChoiceEnd> choices) const {

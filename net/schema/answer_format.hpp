@@ -19,7 +19,11 @@ struct AnswerShape {
   std::string model;
   std::string system_fingerprint;
   std::uint32_t choices_per_prompt = 1;
+  std::uint32_t shown_per_prompt = 1;
   bool logprobs = false;
+  bool echo = false;
+  std::int32_t prompt_logprobs = -1;
+  std::int32_t alternatives = 0;  // of logprobs, for the tokens of a prompt that is shown
   bool include_usage = false;
   bool guide_compat = false;         // adds "text" at the top level (R192)
   const TextCodec* codec = nullptr;  // for the text of tokens in logprobs
@@ -52,7 +56,11 @@ class AnswerFormat {
   void append_head(JsonWriter& json, const char* object) const;
   void append_choice(JsonWriter& json, std::uint32_t index, const ResponseStream::Chunk& chunk) const;
   void append_usage_fields(JsonWriter& json, std::span<const ChoiceEnd> choices) const;
-  void append_logprobs(JsonWriter& json, const ResponseStream::Chunk& chunk, TextPosition position) const;
+  // The prompt first, where it is shown and not out yet.
+  std::string shown_text(const ResponseStream::Chunk& chunk, const TextPosition& position) const;
+  void append_logprobs(JsonWriter& json, const ResponseStream::Chunk& chunk, std::string_view text,
+                       const TextPosition& position) const;
+  void append_prompt_logprobs_field(JsonWriter& json, const ResponseStream::Chunk& chunk) const;
   bool is_chat() const { return shape_.kind == ApiKind::kChat; }
 
   AnswerShape shape_;

@@ -1,5 +1,6 @@
 #include "net/schema/api_request.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <numeric>
 
@@ -25,25 +26,39 @@ std::int32_t read_logprobs(JsonFields& fields, ApiKind kind) {
   return wanted ? top : -1;
 }
 
-std::uint32_t read_output_limit(JsonFields& fields, ApiKind kind, const ModelCard& card) {
-  std::uint32_t limit = read_max_tokens(fields, "max_tokens", card);
-  if (kind == ApiKind::kCompletion) return limit == 0 ? kCompletionMaxTokens : limit;
-  std::uint32_t newer_name = read_max_tokens(fields, "max_completion_tokens", card);
-  return newer_name == 0 ? limit : newer_name;
+// Of a completion; 0 with echo: the prompt alone is the answer.
+std::uint32_t read_completion_limit(JsonFields& fields, bool echo, const ModelCard& card) {
+  return read_max_tokens(fields, "max_tokens", echo ? 0 : 1, card).value_or(kCompletionMaxTokens);
 }
 
-// Once it meant "the best n of them". Equal to n it means nothing.
-void check_best_of(JsonFields& fields, std::uint32_t choices) {
-  if (fields.integer("best_of", 1, kChoicesMax, choices) != static_cast<std::int64_t>(choices)) {
-    fields.refuse("best_of", " other than n is not supported by this server", ErrorCode::kUnsupported);
+// 0: as many as the context allows.
+std::uint32_t read_chat_limit(JsonFields& fields, const ModelCard& card) {
+  std::optional<std::uint32_t> limit = read_max_tokens(fields, "max_tokens", 1, card);
+  std::optional<std::uint32_t> newer_name = read_max_tokens(fields, "max_completion_tokens", 1, card);
+  return newer_name.value_or(limit.value_or(0));
+}
+
+std::uint32_t read_best_of(JsonFields& fields, const SharedFields& shared) {
+  std::uint32_t best_of = static_cast<std::uint32_t>(fields.integer("best_of", 1, kChoicesMax, shared.choices));
+  if (best_of < shared.choices) {
+    fields.refuse("best_of", " is " + std::to_string(best_of) + "; it must not be less than n, which is " +
+                                 std::to_string(shared.choices));
   }
+  if (best_of > shared.choices && shared.stream) fields.refuse("best_of", " cannot be streamed unless it is n");
+  return best_of;
+}
+
+std::int32_t read_prompt_logprobs(JsonFields& fields, bool stream) {
+  auto alternatives = static_cast<std::int32_t>(fields.integer("prompt_logprobs", 0, kLogprobsMax, -1));
+  if (alternatives >= 0 && stream) fields.refuse("prompt_logprobs", " cannot be streamed");
+  return alternatives;
 }
 
 // Every prompt is copied for each of its choices.
 void check_copies(JsonFields& fields, const std::vector<PromptInput>& prompts, std::uint32_t choices) {
   std::size_t sequences = prompts.size() * choices;
   if (sequences > kSequencesMax) {
-    fields.refuse("n", " times the number of prompts is " + std::to_string(sequences) + "; at most " +
+    fields.refuse("n", " (or best_of) times the number of prompts is " + std::to_string(sequences) + "; at most " +
                            std::to_string(kSequencesMax) + " are allowed");
   }
   std::size_t bytes =
@@ -65,39 +80,47 @@ Result<ApiRequest> parse_request(ApiKind kind, const boost::json::value& body, c
 
   refuse_unsupported(fields);
   SharedFields shared = read_shared_fields(fields, error, *card);
-  shared.stop.max_tokens = read_output_limit(fields, kind, *card);
-  check_min_tokens(fields, shared.stop);
-  std::int32_t logprobs = read_logprobs(fields, kind);
-  std::vector<PromptInput> prompts;
-  if (kind == ApiKind::kCompletion) {
-    check_best_of(fields, shared.choices);
-    refuse_chat_fields(fields);
-    prompts = read_prompts(fields, {"prompt", kPromptsMax}, *card);
-  } else {
-    prompts.emplace_back(read_chat_prompt(fields, error, *card));
-  }
-  check_copies(fields, prompts, shared.choices);
-  if (error) return *error;
-
   ApiRequest request;
   request.kind = kind;
   request.card = card;
-  request.choices_per_prompt = shared.choices;
+  request.shown_per_prompt = request.choices_per_prompt = shared.choices;
   request.stream = shared.stream;
   request.include_usage = shared.include_usage;
+  std::int32_t logprobs = read_logprobs(fields, kind);
   request.logprobs = logprobs >= 0;
-  request.sequences.reserve(prompts.size() * shared.choices);
+  request.prompt_logprobs = read_prompt_logprobs(fields, shared.stream);
+  std::vector<PromptInput> prompts;
+  if (kind == ApiKind::kCompletion) {
+    request.echo = fields.boolean("echo", false);
+    request.choices_per_prompt = read_best_of(fields, shared);
+    shared.stop.max_tokens = read_completion_limit(fields, request.echo, *card);
+    refuse_chat_fields(fields);
+    prompts = read_prompts(fields, {"prompt", kPromptsMax}, *card);
+  } else {
+    refuse_completion_fields(fields);
+    shared.stop.max_tokens = read_chat_limit(fields, *card);
+    prompts.emplace_back(read_chat_prompt(fields, error, *card));
+  }
+  check_min_tokens(fields, shared.stop);
+  check_copies(fields, prompts, request.choices_per_prompt);
+  if (error) return *error;
+
+  bool is_judged = request.choices_per_prompt > request.shown_per_prompt;
+  request.sequences.reserve(prompts.size() * request.choices_per_prompt);
   for (PromptInput& prompt : prompts) {
-    for (std::uint32_t choice = 0; choice < shared.choices; ++choice) {
+    for (std::uint32_t choice = 0; choice < request.choices_per_prompt; ++choice) {
       Request& sequence = request.sequences.emplace_back(serving_request(shared.serving, origin, *card));
-      if (choice + 1 == shared.choices)
+      if (choice + 1 == request.choices_per_prompt)
         sequence.prompt = std::move(prompt);
       else
         sequence.prompt = prompt;
       sequence.sampling = shared.sampling;
       sequence.stop = shared.stop;
       sequence.choice = choice;
-      sequence.logprobs = logprobs;
+      sequence.logprobs = is_judged ? std::max(logprobs, 0) : logprobs;
+      sequence.echo = request.echo;
+      sequence.prompt_logprobs = std::max(request.prompt_logprobs, request.echo ? logprobs : -1);
+      sequence.only_prompt = kind == ApiKind::kCompletion && shared.stop.max_tokens == 0;
     }
   }
   return request;

@@ -32,10 +32,13 @@ struct ApiRequest {
   ApiKind kind = ApiKind::kCompletion;
   const ModelCard* card = nullptr;
   std::vector<Request> sequences;  // prompt 0's choices, then prompt 1's ...: the index on the wire
-  std::uint32_t choices_per_prompt = 1;
+  std::uint32_t choices_per_prompt = 1;  // best_of
+  std::uint32_t shown_per_prompt = 1;    // n: the likeliest of them, where they are fewer
   bool stream = false;
   bool include_usage = false;  // in a stream: a last chunk with the usage
   bool logprobs = false;
+  bool echo = false;                  // the text begins with the prompt's
+  std::int32_t prompt_logprobs = -1;  // alternatives beside each token of the prompt; -1: the field is not wanted
   bool base64 = false;             // embeddings: not as lists of numbers
   std::size_t at_once = SIZE_MAX;  // sequences that may run at the same time; the others follow
 };

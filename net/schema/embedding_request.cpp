@@ -68,6 +68,7 @@ Result<ApiRequest> parse_embedding_request(std::string_view body, const RequestO
   }
 
   refuse_unsupported(fields);
+  refuse_completion_fields(fields);
   std::vector<PromptInput> inputs = read_prompts(fields, {"input", kEmbeddingInputsMax}, *card);
   ApiRequest request;
   request.kind = ApiKind::kEmbedding;

@@ -155,14 +155,16 @@ SharedFields read_shared_fields(JsonFields& fields, std::optional<Error>& error,
   return shared;
 }
 
-std::uint32_t read_max_tokens(JsonFields& fields, const char* name, const ModelCard& card) {
-  std::int64_t tokens = fields.integer(name, 1, std::numeric_limits<std::int64_t>::max(), 0);
+std::optional<std::uint32_t> read_max_tokens(JsonFields& fields, const char* name, std::int64_t min,
+                                             const ModelCard& card) {
+  std::int64_t tokens = fields.integer(name, min, std::numeric_limits<std::int64_t>::max(), -1);
+  if (tokens < 0) return std::nullopt;
   if (tokens > static_cast<std::int64_t>(card.context_length)) {
     fields.refuse(name,
                   " is " + std::to_string(tokens) + "; this model's maximum context length is " +
                       std::to_string(card.context_length) + " tokens",
                   ErrorCode::kContextLengthExceeded);
-    return 0;
+    return std::nullopt;
   }
   return static_cast<std::uint32_t>(tokens);
 }

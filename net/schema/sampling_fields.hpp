@@ -18,8 +18,10 @@ struct SharedFields {
 // What is wrong is left in the reader's error. `card` bounds ids and lengths.
 SharedFields read_shared_fields(JsonFields& fields, std::optional<Error>& error, const ModelCard& card);
 
-// One of the fields that limit the output: absent 0. More than the context holds is kContextLengthExceeded.
-std::uint32_t read_max_tokens(JsonFields& fields, const char* name, const ModelCard& card);
+// One of the fields that limit the output, if it is there: at least `min`. More than the context holds is
+// kContextLengthExceeded.
+std::optional<std::uint32_t> read_max_tokens(JsonFields& fields, const char* name, std::int64_t min,
+                                             const ModelCard& card);
 
 // min_tokens must not exceed max_tokens (0: no limit), which is known last.
 void check_min_tokens(JsonFields& fields, const StopRules& stop);

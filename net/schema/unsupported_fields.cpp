@@ -41,14 +41,12 @@ constexpr UnsupportedField kUnsupportedFields[] = {
     {"functions", nullptr},
     {"function_call", R"("none")"},
     {"response_format", R"({"type":"text"})"},
-    {"echo", nullptr},
     {"suffix", nullptr},
     {"audio", nullptr},
     {"modalities", R"(["text"])"},
     {"prediction", nullptr},
     {"web_search_options", nullptr},
     // vLLM
-    {"prompt_logprobs", nullptr},
     {"guided_json", nullptr},
     {"guided_regex", nullptr},
     {"guided_choice", nullptr},
@@ -77,6 +75,10 @@ constexpr UnsupportedField kUnsupportedFields[] = {
 constexpr UnsupportedField kChatFields[] = {
     {"chat_template_kwargs", nullptr},
     {"continue_final_message", nullptr},
+};
+
+constexpr UnsupportedField kCompletionFields[] = {
+    {"echo", nullptr},
 };
 
 constexpr UnsupportedField kUnsupportedMessageFields[] = {
@@ -111,6 +113,10 @@ void refuse_unsupported(JsonFields& fields) {
 
 void refuse_chat_fields(JsonFields& fields) {
   for (const UnsupportedField& field : kChatFields) refuse(fields, field);
+}
+
+void refuse_completion_fields(JsonFields& fields) {
+  for (const UnsupportedField& field : kCompletionFields) refuse(fields, field);
 }
 
 void refuse_unsupported_message(JsonFields& message) {

@@ -7,6 +7,7 @@ namespace troupe {
 
 void refuse_unsupported(JsonFields& fields);           // of both kinds of request
 void refuse_chat_fields(JsonFields& fields);           // of a request that is no chat
+void refuse_completion_fields(JsonFields& fields);     // of a request that is one
 void refuse_unsupported_message(JsonFields& message);  // of one message of a chat
 
 }  // namespace troupe

@@ -4,6 +4,20 @@
 #include <utility>
 
 namespace troupe {
+namespace {
+
+// What an answer cannot have that is sent token by token and nothing else.
+Status check_streamable(const ApiRequest& request) {
+  auto refusal = [](const char* field) {
+    return Error{ErrorCode::kUnsupported, std::string(field) + " is not supported over WebSocket", field, 0};
+  };
+  if (request.echo) return refusal("echo");
+  if (request.prompt_logprobs >= 0) return refusal("prompt_logprobs");
+  if (request.choices_per_prompt != request.shown_per_prompt) return refusal("best_of");
+  return {};
+}
+
+}  // namespace
 
 WsConversation::WsConversation(const WsContext& context, std::function<void()> wake)
     : context_(context), wake_(std::move(wake)) {}
@@ -34,6 +48,7 @@ void WsConversation::submit(const std::string& id, WsSubmit wanted) {
   origin.arrived = context_.clock();
   auto request = parse_request(wanted.kind, wanted.request, origin);
   if (!request.ok()) return reply_error(id, request.error());
+  if (Status fits = check_streamable(*request); !fits) return reply_error(id, fits.error());
   if (request->sequences.size() > context_.limits.choices_max - turns_.size()) {
     return reply_error(id, too_many(std::to_string(context_.limits.choices_max) + " choices"));
   }

@@ -4,6 +4,7 @@
 // One of the two places with a mutex outside the thread pool: it is the bridge between actors and sockets.
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "runtime/memory_governor.hpp"
+#include "runtime/prompt_score.hpp"
 #include "runtime/request.hpp"
 #include "runtime/result.hpp"
 #include "runtime/step_plan.hpp"
@@ -23,6 +25,17 @@ struct StreamToken {
   float logprob = 0.0F;
   std::uint32_t text_begin = 0;  // bytes of text that were out before this token
   std::vector<TopToken> top;     // empty unless logprobs were asked for
+};
+
+// The prompt as a part of the answer: it stands before the text that is generated.
+struct PromptToken {
+  TokenId id = -1;
+  std::uint32_t text_begin = 0;  // bytes of PromptPart::text before this token
+  PromptScore score;             // rank 0: it has none, as the first token and tokens that were not judged
+};
+struct PromptPart {
+  std::string text;
+  std::vector<PromptToken> tokens;
 };
 
 enum class StreamPhase : std::uint8_t { kPending, kAccepted, kFinished, kFailed, kCancelled };
@@ -39,6 +52,7 @@ class ResponseStream {
     StreamPhase phase = StreamPhase::kPending;
     std::string text;
     std::vector<StreamToken> tokens;
+    std::shared_ptr<const PromptPart> prompt;  // where it is shown; there before the first token and the end
     std::vector<float> embedding;  // of a request that embeds, whole; once it is there, of every read
     // Set once the phase says so:
     FinishReason finish = FinishReason::kStop;  // kFinished
@@ -57,9 +71,11 @@ class ResponseStream {
 
   RequestId id() const { return id_; }
 
-  // Writer's side: one writer, in this order: accept, append* or embed, then exactly one of finish, fail, cancelled. Calls
-  // after the end change nothing (a late event of a dead request is ignored, contract 1).
+  // Writer's side: one writer, in this order: accept, show_prompt where it is asked for, append* or embed, then exactly
+  // one of finish, fail, cancelled. Calls after the end change nothing (a late event of a dead request is ignored,
+  // contract 1).
   void accept(std::uint32_t prompt_tokens, std::uint32_t cached_tokens, std::string system_fingerprint, bool cached);
+  void show_prompt(std::shared_ptr<const PromptPart> prompt);
   void append(std::span<const StreamToken> tokens, std::string_view text);  // sets text_begin itself
   void embed(std::vector<float> vector);
   void finish(FinishReason reason, const Usage& usage, const StageTimes& stages);
@@ -81,7 +97,8 @@ class ResponseStream {
   // What the whole answer may take, so many bytes a token (an embedding counts as one); held until the stream's last
   // reader is gone, from the end on only for the tokens there are. Set once by the service.
   void keep(MemoryLease lease, std::uint64_t token_bytes);
-  void limit_tokens(std::uint64_t tokens_max);  // there will not be more: what was taken for them goes back
+  // There will not be more tokens, and the prompt that is shown takes so many bytes: what was taken beyond goes back.
+  void limit(std::uint64_t tokens_max, std::uint64_t prompt_bytes);
 
  private:
   template <class Change>
@@ -92,6 +109,7 @@ class ResponseStream {
   StreamPhase phase_ = StreamPhase::kPending;
   std::string text_;
   std::vector<StreamToken> tokens_;
+  std::shared_ptr<const PromptPart> prompt_;
   std::vector<float> embedding_;
   FinishReason finish_ = FinishReason::kStop;
   Error error_;
@@ -103,6 +121,7 @@ class ResponseStream {
   std::optional<CancelReason> cancel_asked_;
   MemoryLease lease_;
   std::uint64_t token_bytes_ = 0;
+  std::uint64_t prompt_bytes_ = 0;
 
   std::recursive_mutex wake_mutex_;  // held while wake_ runs, so that on_change can promise what it promises
   std::function<void()> wake_;

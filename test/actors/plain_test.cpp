@@ -165,7 +165,8 @@ TEST_CASE("step check finds every way a result may not fit its plan") {
   plan.rows[1].sequence = 2;
   StepResult good;
   good.step = 5;
-  good.rows = {{1, RowOutcome::kSampled, 9, 0.0F, {0, 1}, 0, {}}, {2, RowOutcome::kNoToken, -1, 0.0F, {}, 0, {}}};
+  good.rows = {{1, RowOutcome::kSampled, 9, 0.0F, {0, 1}, 0, {}, {}},
+               {2, RowOutcome::kNoToken, -1, 0.0F, {}, 0, {}, {}}};
   good.top = {{3, -1.0F}};
   CHECK(check_result(plan, good, info).ok());
   auto broken = [&](auto change) {
@@ -202,7 +203,8 @@ TEST_CASE("step check asks for the vectors a plan asks for, of the right size an
   plan.rows[1].is_end = 1;
   StepResult good;
   good.step = 5;
-  good.rows = {{1, RowOutcome::kNoToken, -1, 0.0F, {}, 0, {}}, {2, RowOutcome::kPooled, -1, 0.0F, {}, 0, {1, 2}}};
+  good.rows = {{1, RowOutcome::kNoToken, -1, 0.0F, {}, 0, {}, {}},
+               {2, RowOutcome::kPooled, -1, 0.0F, {}, 0, {1, 2}, {}}};
   good.values = {9.0F, 0.6F, 0.8F};
   CHECK(check_result(plan, good, info).ok());
   auto broken = [&](auto change) {
@@ -218,6 +220,35 @@ TEST_CASE("step check asks for the vectors a plan asks for, of the right size an
   CHECK(broken([](StepResult& r) { r.rows[1].vector = {0xFFFFFFFFU, 2}; }));
   CHECK(broken([](StepResult& r) { r.values[2] = std::numeric_limits<float>::infinity(); }));
   CHECK_FALSE(broken([](StepResult& r) { r.rows[1].outcome = RowOutcome::kNotFinite; }));
+}
+
+TEST_CASE("step check asks for a score of every target, each of them a number") {
+  RunnerInfo info;
+  info.vocab_size = 10;
+  StepPlan plan;
+  plan.step = 5;
+  plan.rows.resize(1);
+  plan.rows[0].sequence = 1;
+  plan.rows[0].targets = {0, 2};
+  StepResult good;
+  good.step = 5;
+  good.rows = {{1, RowOutcome::kNoToken, -1, 0.0F, {}, 0, {}, {0, 2}}};
+  good.scores = {{-1.0F, 10, {0, 1}}, {0.0F, 1, {}}};
+  good.top = {{9, -0.5F}};
+  CHECK(check_result(plan, good, info).ok());
+  auto broken = [&](auto change) {
+    StepResult result = good;
+    change(result);
+    return !check_result(plan, result, info).ok();
+  };
+  CHECK(broken([](StepResult& r) { r.rows[0].scores.count = 1; }));
+  CHECK(broken([](StepResult& r) { r.rows[0].scores.begin = 1; }));
+  CHECK(broken([](StepResult& r) { r.scores[1].logprob = -std::numeric_limits<float>::infinity(); }));
+  CHECK(broken([](StepResult& r) { r.scores[1].rank = 0; }));
+  CHECK(broken([](StepResult& r) { r.scores[1].rank = 11; }));
+  CHECK(broken([](StepResult& r) { r.scores[0].top.count = 2; }));
+  CHECK(broken([](StepResult& r) { r.top[0].token = 10; }));
+  CHECK_FALSE(broken([](StepResult& r) { r.rows[0].outcome = RowOutcome::kNotFinite, r.rows[0].scores = {}; }));
 }
 
 TEST_CASE("request times add up to the whole") {

@@ -68,6 +68,26 @@ std::vector<float> scripted_embedding(const std::vector<TokenId>& input, Pooling
   return sum;
 }
 
+PromptScore scripted_score(std::span<const TokenId> history, TokenId target, std::uint32_t alternatives) {
+  std::uint64_t hash = 0xCBF29CE484222325U;
+  for (TokenId token : history) hash = fnv1a(hash, static_cast<std::uint32_t>(token));
+  hash = fnv1a(hash, static_cast<std::uint32_t>(target));
+  PromptScore score{
+      -static_cast<float>((hash >> 8U) % 1000) / 64.0F, static_cast<std::uint32_t>((hash >> 8U) % 99) + 1, {}};
+  for (std::uint32_t i = 0; i < alternatives; ++i) {
+    score.top.push_back({static_cast<TokenId>('a' + i), -0.5F - static_cast<float>(i)});
+  }
+  return score;
+}
+
+std::vector<PromptScore> scripted_scores(const std::vector<TokenId>& prompt, std::uint32_t alternatives) {
+  std::vector<PromptScore> scores;
+  for (std::size_t size = 1; size < prompt.size(); ++size) {
+    scores.push_back(scripted_score(std::span(prompt).first(size), prompt[size], alternatives));
+  }
+  return scores;
+}
+
 void ScriptedControl::fault_at(std::uint64_t step, ScriptedFault fault) {
   at_step_fault_ = fault;
   at_step_ = step;
@@ -211,12 +231,15 @@ Result<RowResult> ScriptedRunner::compute_row(const StepPlan& plan, const StepRo
   }
   RowResult out;
   out.sequence = row.sequence;
-  if (row.kind == RowKind::kGenerate && !row.samples()) return out;
+  bool wants_history = row.kind == RowKind::kEmbed || row.samples() || row.targets.count > 0;
+  if (!wants_history) return out;
   if (Status read = read_history(plan, row); !read) return read.error();
   if (row.kind == RowKind::kEmbed) {
     if (Status pooled = pool(row, out, result); !pooled) return pooled.error();
     return out;
   }
+  judge(plan, row, out, result);
+  if (!row.samples()) return out;
   const RowSampling& sampling = plan.sampling.at(row.sampling);
   out.outcome = RowOutcome::kSampled;
   out.token = options_.rule.next(history_, sampling);
@@ -231,6 +254,17 @@ Result<RowResult> ScriptedRunner::compute_row(const StepPlan& plan, const StepRo
     }
   }
   return out;
+}
+
+void ScriptedRunner::judge(const StepPlan& plan, const StepRow& row, RowResult& out, StepResult& result) {
+  out.scores = {static_cast<std::uint32_t>(result.scores.size()), row.targets.count};
+  for (std::uint32_t i = 0; i < row.targets.count; ++i) {
+    PromptScore score = scripted_score(std::span(history_).first(row.position + i + 1),
+                                       plan.targets.at(row.targets.begin + i), row.target_alternatives);
+    result.scores.push_back(
+        {score.logprob, score.rank, {static_cast<std::uint32_t>(result.top.size()), row.target_alternatives}});
+    result.top.insert(result.top.end(), score.top.begin(), score.top.end());
+  }
 }
 
 // The ids of all positions up to the row's last one, from the blocks.

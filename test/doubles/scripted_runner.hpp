@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "runtime/doors/step_runner.hpp"
+#include "runtime/prompt_score.hpp"
 
 namespace troupe::test {
 
@@ -38,6 +39,10 @@ std::vector<TokenId> scripted_answer(const ScriptedRule& rule, std::vector<Token
 // last one, not scaled. Worked out without a runner.
 inline constexpr std::uint32_t kScriptedEmbedding = 4;
 std::vector<float> scripted_embedding(const std::vector<TokenId>& input, Pooling pooling);
+
+// What it makes of token `target` after `history`, beside it the letters from a on; of any prompt, without a runner.
+PromptScore scripted_score(std::span<const TokenId> history, TokenId target, std::uint32_t alternatives);
+std::vector<PromptScore> scripted_scores(const std::vector<TokenId>& prompt, std::uint32_t alternatives);
 
 enum class ScriptedFault : std::uint8_t {
   kNone,
@@ -107,6 +112,7 @@ class ScriptedRunner final : public StepRunner {
   Result<RowResult> compute_row(const StepPlan& plan, const StepRow& row, StepResult& result);
   Status read_history(const StepPlan& plan, const StepRow& row);
   Status pool(const StepRow& row, RowResult& out, StepResult& result);
+  void judge(const StepPlan& plan, const StepRow& row, RowResult& out, StepResult& result);
 
   const ScriptedOptions options_;
   std::vector<TokenId> kv_;  // [blocks_total][kBlockSize]; -1: never written

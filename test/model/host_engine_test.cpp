@@ -91,7 +91,7 @@ TEST_CASE("host engine refuses a plan that does not fit it") {
        [](StepPlan& p) {
          p.sampling[0].bias = {0, 1};
        }},
-      {"cannot do", [](StepPlan& p) { p.rows[0].kind = RowKind::kScore; }},
+      {"cannot do", [](StepPlan& p) { p.rows[0].kind = static_cast<RowKind>(2); }},
       {"more rows", [](StepPlan& p) { p.rows.resize(9, p.rows[0]); }},
       {"more tokens",
        [](StepPlan& p) {

@@ -76,6 +76,8 @@ TEST_CASE("contract 7: a step allocates nothing") {
       std::vector<TokenId> input(40, 6);  // a mean in chunks, its end in the last one; and a last position each time
       add_input(*plan, 5, input, step == 0 ? 0 : 3 + step, step == 0 ? 4 : step == 5 ? 32 : 1, 60, Pooling::kMean, 3);
       add_input(*plan, 6, input, 39, 1, 70, Pooling::kLast, 0);
+      plan->targets = {5, 1, 2};  // of the row at position 17
+      plan->rows[3].targets = {0, 3}, plan->rows[3].target_alternatives = 20;
       plan->bias = {{3, 1.0F}};
       plan->banned = {4};
       plan->history = {{1, 2, 1}, {2, 0, 1}};

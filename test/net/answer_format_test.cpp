@@ -55,7 +55,7 @@ ResponseStream::Chunk finished(const std::string& text, FinishReason reason, Usa
 
 TEST_CASE("answer: a whole completion counts a prompt once, however many choices it has") {
   AnswerShape two_each = shape(ApiKind::kCompletion);
-  two_each.choices_per_prompt = 2;
+  two_each.choices_per_prompt = two_each.shown_per_prompt = 2;
   const ResponseStream::Chunk chunks[] = {
       finished("a", FinishReason::kStop, {5, 1, 4}), finished("b", FinishReason::kLength, {5, 2, 5}),
       finished("c", FinishReason::kStop, {7, 3, 0}), finished("d", FinishReason::kStop, {7, 4, 6})};
@@ -136,6 +136,94 @@ TEST_CASE("answer: completion logprobs list the chosen token and offsets in char
   CHECK(choice.at("logprobs").at("text_offset") == parsed("[2]"));
   CHECK(choice.at("logprobs").at("token_logprobs") == parsed("[-9999.0]"));
   CHECK(choice.at("finish_reason") == "stop");
+}
+
+namespace {
+
+// "né" of three tokens, the first a token that is not shown.
+std::shared_ptr<const PromptPart> example_prompt() {
+  auto prompt = std::make_shared<PromptPart>();
+  prompt->text = "né";
+  prompt->tokens = {{'n', 0, {}},
+                    {0xC3, 1, {-0.5F, 1, {{0xC3, -0.5F}, {'z', -2.0F}}}},
+                    {0xA9, 1, {-4.0F, 9, {{'q', -0.25F}, {'r', -1.5F}}}}};
+  return prompt;
+}
+
+}  // namespace
+
+TEST_CASE("answer: an echo begins with the prompt, its tokens and its offsets, whole and in a stream's first chunk") {
+  AnswerShape echo = shape(ApiKind::kCompletion);
+  echo.echo = echo.logprobs = true;
+  echo.alternatives = 1;
+  AnswerFormat format(echo);
+  ResponseStream::Chunk chunk = finished("x", FinishReason::kStop, {3, 1, 0});
+  chunk.tokens = {token('x', -1.0F, 0, {{'x', -1.0F}})};
+  chunk.prompt = example_prompt();
+  const char* logprobs = R"({"tokens":["n","\ufffd","\ufffd","x"],"token_logprobs":[null,-0.5,-4,-1],
+      "top_logprobs":[null,{"\ufffd":-0.5},{"q":-0.25,"\ufffd":-4},{"x":-1}],"text_offset":[0,1,1,2]})";
+  std::string out;
+  format.append_whole(out, std::span(&chunk, 1));
+  CHECK(parsed(out).at("choices").at(0).at("text") == "néx");
+  CHECK(parsed(out).at("choices").at(0).at("logprobs") == parsed(logprobs));
+  CHECK_FALSE(parsed(out).at("choices").at(0).as_object().contains("prompt_logprobs"));
+
+  TextPosition position;
+  ResponseStream::Chunk first;
+  first.phase = StreamPhase::kAccepted;
+  first.prompt = chunk.prompt;
+  out.clear();
+  format.append_delta(out, 0, first, position);
+  CHECK(parsed(out).at("choices").at(0).at("text") == "né");
+  CHECK(parsed(out).at("choices").at(0).at("logprobs").at("text_offset") == parsed("[0,1,1]"));
+  out.clear();
+  format.append_delta(out, 0, chunk, position);
+  CHECK(parsed(out).at("choices").at(0).at("text") == "x");
+  CHECK(parsed(out).at("choices").at(0).at("logprobs").at("tokens") == parsed(R"(["x"])"));
+  CHECK(parsed(out).at("choices").at(0).at("logprobs").at("text_offset") == parsed("[2]"));
+}
+
+TEST_CASE("answer: prompt_logprobs are vLLM's, of a completion's choice and of a chat as a whole") {
+  ResponseStream::Chunk chunk = finished("x", FinishReason::kStop, {3, 1, 0});
+  chunk.prompt = example_prompt();
+  json::value expected = parsed(R"([null,
+      {"195":{"logprob":-0.5,"rank":1,"decoded_token":"\ufffd"}},
+      {"169":{"logprob":-4,"rank":9,"decoded_token":"\ufffd"},"113":{"logprob":-0.25,"rank":1,"decoded_token":"q"}}])");
+  for (ApiKind kind : {ApiKind::kCompletion, ApiKind::kChat}) {
+    AnswerShape with = shape(kind);
+    with.prompt_logprobs = 1;
+    std::string out;
+    AnswerFormat(with).append_whole(out, std::span(&chunk, 1));
+    json::value answer = parsed(out);
+    const json::value& where = kind == ApiKind::kChat ? answer : answer.at("choices").at(0);
+    CHECK(where.at("prompt_logprobs") == expected);
+  }
+}
+
+TEST_CASE("answer: of best_of answers the likeliest by token are shown, best first, and all are counted") {
+  AnswerShape best = shape(ApiKind::kCompletion);
+  best.choices_per_prompt = 3, best.shown_per_prompt = 2;
+  auto answer = [](const std::string& text, std::initializer_list<float> logprobs) {
+    ResponseStream::Chunk chunk =
+        finished(text, FinishReason::kStop, {5, static_cast<std::uint32_t>(logprobs.size()), 0});
+    for (float logprob : logprobs) chunk.tokens.push_back(token('t', logprob, 0));
+    return chunk;
+  };
+  const ResponseStream::Chunk chunks[] = {
+      answer("none", {}), answer("long", {-1, -1, -1, -1}), answer("short", {-2}),      // -4 in all, but -1 a token
+      answer("a", {-1}),  answer("b", {-0.5F, -1.5F}),      answer("c", {-3, -0.25F}),  // equal ones in their order
+  };
+  std::string out;
+  AnswerFormat(best).append_whole(out, chunks);
+  json::value whole = parsed(out);
+  std::vector<std::string> texts;
+  for (const json::value& choice : whole.at("choices").as_array()) {
+    CHECK(choice.at("index") == texts.size());
+    texts.emplace_back(choice.at("text").as_string());
+  }
+  CHECK(texts == std::vector<std::string>{"long", "short", "a", "b"});
+  CHECK(whole.at("usage").at("completion_tokens") == 10);
+  CHECK(whole.at("usage").at("prompt_tokens") == 10);
 }
 
 TEST_CASE("answer: a chat's stream begins with the role, goes on with content and ends with an empty delta") {

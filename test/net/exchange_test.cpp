@@ -170,6 +170,33 @@ TEST_CASE("exchange: a completion that is not streamed answers when all its choi
   CHECK(body.at("usage").at("completion_tokens") == 4);
 }
 
+TEST_CASE("exchange: a stream that echoes begins with the prompt as soon as it is known, once") {
+  Bench bench;
+  auto exchange = bench.posted("/v1/completions", R"({"prompt":"ab","echo":true,"logprobs":0,"stream":true})");
+  CHECK(bench.service.request(0).prompt_logprobs == 0);
+  auto stream = bench.service.stream(0);
+  stream->accept(2, 0, "class", false);
+  REQUIRE(exchange->poll() == Exchange::State::kEvents);
+  exchange->take_answer();
+  auto prompt = std::make_shared<PromptPart>();
+  prompt->text = "ab";
+  prompt->tokens = {{'a', 0, {}}, {'b', 1, {-0.5F, 2, {}}}};
+  stream->show_prompt(prompt);
+  std::string out;
+  exchange->append_events(out);
+  REQUIRE(events_of(out).size() == 1);
+  json::value first = json::parse(events_of(out)[0]);
+  CHECK(first.at("choices").at(0).at("text") == "ab");
+  CHECK(first.at("choices").at(0).at("logprobs").at("token_logprobs") == json::parse("[null,-0.5]"));
+  append_token(*stream, 'c', "c");
+  stream->finish(FinishReason::kLength, {2, 1, 0}, {});
+  out.clear();
+  CHECK(exchange->append_events(out));
+  json::value last = json::parse(events_of(out)[0]);
+  CHECK(last.at("choices").at(0).at("text") == "c");
+  CHECK(last.at("choices").at(0).at("logprobs").at("text_offset") == json::parse("[2]"));
+}
+
 TEST_CASE("exchange: the status of a stream waits until every choice is accepted") {
   Bench bench;
   auto exchange = bench.posted(

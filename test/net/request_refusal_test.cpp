@@ -124,9 +124,11 @@ TEST_CASE("schema: fields both kinds share are refused out of range or of the wr
       {R"("functions":[{"name":"f"}])", "functions", kUnsupported},
       {R"("response_format":{"type":"json_object"})", "response_format", kUnsupported},
       {R"("response_format":{"type":"text","x":1})", "response_format", kUnsupported},
-      {R"("echo":true)", "echo", kUnsupported},
       {R"("suffix":"end")", "suffix", kUnsupported},
-      {R"("prompt_logprobs":0)", "prompt_logprobs", kUnsupported},
+      {R"("prompt_logprobs":-1)", "prompt_logprobs"},
+      {R"("prompt_logprobs":21)", "prompt_logprobs"},
+      {R"("prompt_logprobs":true)", "prompt_logprobs"},
+      {R"("prompt_logprobs":0,"stream":true)", "prompt_logprobs"},
       {R"("guided_json":{"type":"object"})", "guided_json", kUnsupported},
       {R"("guided_regex":"a+")", "guided_regex", kUnsupported},
       {R"("guided_choice":["a"])", "guided_choice", kUnsupported},
@@ -180,9 +182,14 @@ TEST_CASE("schema: prompts that are empty, mixed, out of the vocabulary or surel
       {R"({"prompt":"x","logprobs":21})", "logprobs"},
       {R"({"prompt":"x","logprobs":-1})", "logprobs"},
       {R"({"prompt":"x","logprobs":true})", "logprobs"},
-      {R"({"prompt":"x","best_of":2})", "best_of", ErrorCode::kUnsupported},
       {R"({"prompt":"x","best_of":0})", "best_of"},
-      {R"({"prompt":"x","n":3,"best_of":2})", "best_of", ErrorCode::kUnsupported},
+      {R"({"prompt":"x","best_of":129})", "best_of"},
+      {R"({"prompt":"x","n":3,"best_of":2})", "best_of"},
+      {R"({"prompt":"x","best_of":2,"stream":true})", "best_of"},
+      {R"({"best_of":128,"prompt":[)" + repeated("\"x\"", 9) + "]}", "n"},
+      {R"({"prompt":"x","echo":1})", "echo"},
+      {R"({"prompt":"x","echo":true,"max_tokens":-1})", "max_tokens"},
+      {R"({"prompt":"x","echo":false,"max_tokens":0})", "max_tokens"},
   };
   for (const Refused& row : table) check_refused(parse(ApiKind::kCompletion, row.fields), row);
 }
@@ -231,6 +238,7 @@ TEST_CASE("schema: messages that are none are refused, with the place they stand
   check_refused(chat(R"("max_completion_tokens":65)"),
                 {"", "max_completion_tokens", ErrorCode::kContextLengthExceeded});
   check_refused(chat(R"("logprobs":1)"), {"", "logprobs"});
+  check_refused(chat(R"("echo":true)"), {"", "echo", ErrorCode::kUnsupported});
   check_refused(chat(R"("logprobs":true,"top_logprobs":21)"), {"", "top_logprobs"});
   check_refused(chat(R"("top_logprobs":2)"), {"", "top_logprobs"});
 }

@@ -159,6 +159,42 @@ TEST_CASE("schema: prompts times n are sequences in the order of the wire") {
   CHECK(parse(ApiKind::kCompletion, R"({"prompt":["a","b"]})")->sequences.size() == 2);
 }
 
+TEST_CASE("schema: what is said of the prompt, and how many answers are drawn for those shown") {
+  Result<ApiRequest> plain = completion("");
+  CHECK_FALSE(plain->sequences[0].shows_prompt());
+  CHECK_FALSE(plain->sequences[0].only_prompt);
+
+  Result<ApiRequest> scoring = completion(R"("echo":true,"logprobs":2,"max_tokens":0)");
+  REQUIRE(scoring.ok());
+  CHECK(scoring->echo);
+  CHECK(scoring->prompt_logprobs == -1);
+  CHECK(scoring->sequences[0].echo);
+  CHECK(scoring->sequences[0].only_prompt);
+  CHECK(scoring->sequences[0].prompt_logprobs == 2);
+
+  Result<ApiRequest> echoing = completion(R"("echo":true)");
+  CHECK(echoing->sequences[0].prompt_logprobs == -1);
+  CHECK_FALSE(echoing->sequences[0].only_prompt);
+  CHECK(echoing->sequences[0].stop.max_tokens == 16);
+
+  Result<ApiRequest> both = completion(R"("echo":true,"logprobs":2,"prompt_logprobs":5)");
+  CHECK(both->prompt_logprobs == 5);
+  CHECK(both->sequences[0].prompt_logprobs == 5);
+  CHECK(both->sequences[0].logprobs == 2);
+  CHECK(chat(R"("prompt_logprobs":0)")->sequences[0].prompt_logprobs == 0);
+  CHECK_FALSE(chat(R"("prompt_logprobs":0)")->sequences[0].only_prompt);
+
+  Result<ApiRequest> best = completion(R"("n":2,"best_of":5)");
+  REQUIRE(best.ok());
+  CHECK(best->sequences.size() == 5);
+  CHECK(best->choices_per_prompt == 5);
+  CHECK(best->shown_per_prompt == 2);
+  CHECK_FALSE(best->logprobs);
+  CHECK(best->sequences[4].logprobs == 0);  // to compare them by
+  CHECK(best->sequences[4].choice == 4);
+  CHECK(completion(R"("n":2,"best_of":2,"stream":true)")->sequences[0].logprobs == -1);
+}
+
 TEST_CASE("schema: a chat's parts are kept as they came, nulls of clients are taken for nothing") {
   Result<ApiRequest> parsed =
       parse(ApiKind::kChat, R"({"max_tokens":3,"max_completion_tokens":5,"logprobs":true,"top_logprobs":2,

@@ -128,6 +128,19 @@ TEST_CASE("an id that is in use is refused without touching the generation it na
   CHECK(server.service.at(0).cancels.empty());
 }
 
+TEST_CASE("what cannot be sent token by token is refused by name over WebSocket") {
+  WsServer server;
+  WsClient client(server.port());
+  for (const char* fields : {R"("echo":true)", R"("prompt_logprobs":1)", R"("best_of":2)"}) {
+    CAPTURE(fields);
+    client.text(R"({"type":"submit","id":"a","request":{"model":"tiny","prompt":"x",)" + std::string(fields) + "}}");
+    std::string message = client.next_message();
+    CHECK(has(message, R"("code":"unsupported_parameter")"));
+    CHECK(has(message, std::string(fields).substr(1, 4)));
+  }
+  CHECK(server.service.count() == 0);
+}
+
 TEST_CASE("one generation too many, and one choice too many, are refused with a time to come back") {
   WsLimits limits;
   limits.generations_max = 2;

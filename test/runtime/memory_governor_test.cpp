@@ -187,7 +187,7 @@ TEST_CASE("D17: a stream holds its whole answer's memory while it runs, then wha
   MemoryLease lease(governor, MemoryUse::kAnswers);
   REQUIRE(lease.grow_to(100 * 128));
   stream->keep(std::move(lease), 128);
-  stream->limit_tokens(64);
+  stream->limit(64, 0);
   CHECK(governor->used() == 64 * 128);
   stream->accept(1, 0, "class", false);
   StreamToken tokens[3];

@@ -64,6 +64,7 @@ class Simulation {
     SequenceRequest request;
     Answer answer;
     std::size_t tokens = 0;
+    std::size_t scores = 0;
     int deaths = 0;
     bool is_suspect = false;  // in a step that died and in none since that came back
     bool is_scheduled = false;
@@ -122,6 +123,9 @@ class Simulation {
     if (one_in(4)) {
       request.pooling = one_in(2) ? Pooling::kMean : Pooling::kLast;
       request.max_tokens = 1;
+    } else if (one_in(4)) {
+      request.prompt_logprobs = static_cast<std::int32_t>(upto(3));
+      if (one_in(3)) request.max_tokens = 0;
     }
     if (one_in(5)) request.deadline = now_ + std::chrono::microseconds(upto(60000));
     return request;
@@ -140,10 +144,13 @@ class Simulation {
       known.request.emitted.assign(known.answer.tokens.begin(),
                                    known.answer.tokens.begin() + static_cast<long>(emitted));
       known.tokens = emitted;
+      auto judged = static_cast<std::uint32_t>(known.request.prompt.size()) - 1;
+      known.request.scored = emitted > 0 ? judged : upto(judged + 1);
+      known.scores = known.request.scored;
     }
     auto before = scheduler_->counts();
     std::size_t size = known.request.prompt.size() + known.request.emitted.size();
-    bool is_too_long = known.request.prompt.size() + (embeds ? 0 : 1) > positions_max_;
+    bool is_too_long = known.request.prompt.size() + (known.request.generates() ? 1 : 0) > positions_max_;
     bool is_full = before.waiting >= limits_.queue_max ||
                    (before.waiting > 0 && before.waiting_tokens + size > limits_.queue_tokens_max);
     Status status = scheduler_->enqueue(known.request, now_);
@@ -238,6 +245,15 @@ class Simulation {
   }
 
   // ---- what must hold
+  static void check_scores(const SequenceEvent& event, Known& known) {
+    check(known.is_scheduled && known.request.prompt_logprobs >= 0, "scores nobody asked for");
+    std::vector<PromptScore> all = scores_of(known.request);
+    check(!event.scores.empty() && event.scores.size() <= all.size() - known.scores, "contract 1: scores too many");
+    bool equal = std::equal(event.scores.begin(), event.scores.end(), all.begin() + static_cast<long>(known.scores));
+    check(equal, "contract 2: a wrong score");
+    known.scores += event.scores.size();
+  }
+
   void take(const std::vector<SequenceEvent>& events) {
     for (const SequenceEvent& event : events) {
       Known& known = known_.at(event.id);
@@ -251,14 +267,21 @@ class Simulation {
           check(event.cached_tokens == 0 || known.request.pooling != Pooling::kMean,
                 "a mean over what was not computed");
           break;
+        case SequenceEvent::Kind::kScored:
+          check_scores(event, known);
+          break;
         case SequenceEvent::Kind::kToken:
           check(known.is_scheduled, "a token before it was scheduled");
+          check(known.request.prompt_logprobs < 0 || known.scores + 1 == known.request.prompt.size(),
+                "a token before the prompt was judged");
           check(known.tokens < known.answer.tokens.size(), "contract 1: a token too many");
           check(event.token == known.answer.tokens[known.tokens], "contract 2: a wrong token");
           ++known.tokens;
           break;
         case SequenceEvent::Kind::kFinished:
           check(known.tokens == known.answer.tokens.size(), "contract 1: tokens are missing");
+          check(known.request.prompt_logprobs < 0 || known.scores + 1 == known.request.prompt.size(),
+                "contract 1: scores are missing");
           if (known.request.pooling != Pooling::kNone)
             check(event.embedding == embedding_of(known.request), "contract 2: a wrong embedding");
           else

@@ -156,7 +156,6 @@ TEST_CASE("R081: the queue is bounded by requests and by tokens, and a refusal c
 TEST_CASE("scheduler refuses what is no sequence") {
   Bench bench;
   REQUIRE(bench.enqueue(Bench::request(1, 0, 1)).error().code == ErrorCode::kInvalidRequest);
-  REQUIRE(bench.enqueue(Bench::request(1, 1, 0)).error().code == ErrorCode::kInvalidRequest);
   REQUIRE(bench.enqueue(Bench::request(1, 1, 1)).ok());
   REQUIRE(bench.enqueue(Bench::request(1, 1, 1)).error().code == ErrorCode::kInvalidRequest);
 }
@@ -295,7 +294,7 @@ TEST_CASE("scheduler reports logprobs and alternatives with the token") {
   auto plan = bench.plan();
   StepResult result;
   result.step = plan->step;
-  result.rows = {{1, RowOutcome::kSampled, 4, -0.25F, {1, 2}, 0, {}}};
+  result.rows = {{1, RowOutcome::kSampled, 4, -0.25F, {1, 2}, 0, {}, {}}};
   result.top = {{9, 0.0F}, {4, -0.25F}, {5, -2.0F}};
   bench.scheduler.apply(result, bench.now, bench.events);
   REQUIRE(bench.events.back().logprob == -0.25F);

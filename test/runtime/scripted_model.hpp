@@ -108,6 +108,23 @@ inline std::vector<float> embedding_of(const SequenceRequest& request) {
   return {sum};
 }
 
+// What the model thinks of `target` after a position, with `alternatives` beside it; and of a whole prompt.
+inline PromptScore score_of(std::uint64_t kv, TokenId target, std::int32_t alternatives) {
+  std::uint64_t hash = mix(kv, static_cast<std::uint64_t>(target));
+  PromptScore score{-static_cast<float>(hash % 1000) / 8.0F, static_cast<std::uint32_t>(hash % kVocab) + 1, {}};
+  for (std::int32_t i = 0; i < alternatives; ++i) score.top.push_back({i, -static_cast<float>((kv >> i) % 100)});
+  return score;
+}
+inline std::vector<PromptScore> scores_of(const SequenceRequest& request) {
+  std::vector<PromptScore> scores;
+  std::uint64_t kv = hash_of_key(request.cache_key);
+  for (std::size_t i = 0; i + 1 < request.prompt.size(); ++i) {
+    kv = mix(kv, static_cast<std::uint64_t>(request.prompt[i]));
+    scores.push_back(score_of(kv, request.prompt[i + 1], request.prompt_logprobs));
+  }
+  return scores;
+}
+
 class ScriptedModel {
  public:
   explicit ScriptedModel(std::uint32_t blocks) : kv_(std::size_t{blocks} * kBlockSize, kGarbage) {}
@@ -126,6 +143,7 @@ class ScriptedModel {
     result.step = plan.step;
     std::unordered_map<RequestId, TokenId> sampled;
     for (const StepRow& row : plan.rows) {
+      Slice scores{static_cast<std::uint32_t>(result.scores.size()), row.targets.count};
       std::uint64_t kv = row.position == 0 ? keys_.at(row.sequence) : slot(plan, row, row.position - 1);
       check(kv != kGarbage, "a row continues from K/V that nobody wrote");
       TokenId token = -1;
@@ -139,9 +157,11 @@ class ScriptedModel {
         check(token >= 0, "a token that is none");
         slot(plan, row, row.position + i) = kv = mix(kv, static_cast<std::uint64_t>(token));
         if (row.pooling == Pooling::kMean) add(row, row.position + i, kv);
+        if (i < row.targets.count) add_score(plan, row, i, kv, result);
       }
       RowResult& out = result.rows.emplace_back();
       out.sequence = row.sequence;
+      out.scores = scores;
       if (row.is_end == 1) {
         out.outcome = RowOutcome::kPooled;
         out.vector = {static_cast<std::uint32_t>(result.values.size()), 1};
@@ -171,6 +191,15 @@ class ScriptedModel {
     check(sum.sequence == row.sequence && sum.positions == position, "a running sum of somebody else, or with a gap");
     sum.value += state_of(kv);
     ++sum.positions;
+  }
+
+  static void add_score(const StepPlan& plan, const StepRow& row, std::uint32_t target, std::uint64_t kv,
+                        StepResult& result) {
+    PromptScore score =
+        score_of(kv, plan.targets.at(row.targets.begin + target), static_cast<std::int32_t>(row.target_alternatives));
+    Slice top{static_cast<std::uint32_t>(result.top.size()), row.target_alternatives};
+    result.top.insert(result.top.end(), score.top.begin(), score.top.end());
+    result.scores.push_back({score.logprob, score.rank, top});
   }
 
   std::uint64_t& slot(const StepPlan& plan, const StepRow& row, std::uint32_t position) {

@@ -15,6 +15,7 @@ StepPlan example_plan() {
   plan.flags = kHashLogits;
   plan.step = 7;
   plan.tokens = {5, 6, 7, -1};
+  plan.targets = {9, 6, 7};
   plan.blocks = {3, 4, 9};
   StepRow prompt;
   prompt.sequence = 0x1122334455667788U;
@@ -22,6 +23,8 @@ StepPlan example_plan() {
   prompt.tokens = {0, 3};
   prompt.blocks = {0, 2};
   prompt.sampling = 0;
+  prompt.targets = {1, 2};
+  prompt.target_alternatives = 4;
   StepRow decode;
   decode.sequence = 2;
   decode.position = 15;
@@ -55,9 +58,10 @@ StepResult example_result() {
   StepResult result;
   result.step = 7;
   result.compute_ns = 123456789;
-  result.rows = {{1, RowOutcome::kSampled, 42, -0.5F, {0, 2}, 0xABCDEF, {}},
-                 {2, RowOutcome::kNoToken, -1, 0.0F, {2, 0}, 0, {}},
-                 {3, RowOutcome::kPooled, -1, 0.0F, {2, 0}, 0, {1, 2}}};
+  result.rows = {{1, RowOutcome::kSampled, 42, -0.5F, {0, 2}, 0xABCDEF, {}, {0, 2}},
+                 {2, RowOutcome::kNoToken, -1, 0.0F, {2, 0}, 0, {}, {}},
+                 {3, RowOutcome::kPooled, -1, 0.0F, {2, 0}, 0, {1, 2}, {}}};
+  result.scores = {{-0.75F, 3, {1, 1}}, {-2.0F, 1, {}}};
   result.values = {0.5F, 0.6F, -0.8F};
   result.top = {{42, -0.5F}, {7, -1.5F}};
   return result;
@@ -121,11 +125,11 @@ TEST_CASE("step plan is written in little endian, in the order of its fields") {
   plan.flags = 0x01020304;
   plan.step = 5;
   plan.tokens = {-2};
-  std::vector<std::uint8_t> expected = {2, 0, 0, 0, 4,    3,    2,    1,
+  std::vector<std::uint8_t> expected = {3, 0, 0, 0, 4,    3,    2,    1,
                                         5, 0, 0, 0, 0,    0,    0,    0,      // version, flags, step
                                         0, 0, 0, 0,                           // rows
                                         1, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF};  // tokens
-  expected.insert(expected.end(), 5 * 4, 0);                                  // blocks, sampling, bias, banned, history
+  expected.insert(expected.end(), 6 * 4, 0);  // blocks, sampling, bias, banned, history, targets
   REQUIRE(encode(plan) == expected);
 }
 
@@ -158,6 +162,14 @@ TEST_CASE("step plan that breaks its own rules is refused with the reason") {
   REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[2].is_end = 2; }), Contains("is_end"));
   REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[2].sampling = 0; }), Contains("tokens to come"));
 
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[0].targets = {2, 2}; }), Contains("targets outside"));
+  REQUIRE_THAT(problem_after([](StepPlan& p) {
+                 p.targets.resize(9), p.rows[0].targets = {0, 4};
+               }),
+               Contains("more targets"));
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[1].targets = {0, 1}; }), Contains("not known"));
+  REQUIRE_THAT(problem_after([](StepPlan& p) { p.rows[2].targets = {0, 1}; }), Contains("row that embeds"));
+
   auto bytes = encode(example_plan());
   bytes.push_back(0);
   REQUIRE_THAT(decode_step_plan(bytes).error().message, Contains("1 bytes too many"));
@@ -167,6 +179,12 @@ TEST_CASE("step plan that breaks its own rules is refused with the reason") {
   REQUIRE_FALSE(decode_step_result(encode(result)).ok());
   result = example_result();
   result.rows[2].vector.count = 3;
+  REQUIRE_FALSE(decode_step_result(encode(result)).ok());
+  result = example_result();
+  result.rows[0].scores = {1, 2};
+  REQUIRE_FALSE(decode_step_result(encode(result)).ok());
+  result = example_result();
+  result.scores[0].top = {1, 2};
   REQUIRE_FALSE(decode_step_result(encode(result)).ok());
   result = example_result();
   result.rows[0].outcome = static_cast<RowOutcome>(4);
