@@ -98,8 +98,10 @@ std::string describe(const MemoryPlan& plan) {
 
 Result<std::unique_ptr<Engine>> start_engine(const Settings& settings, EngineParts parts) {
   if (settings.model.empty())
-    return Error{ErrorCode::kConfiguration, "no model: give --model FILE.gguf (./quickstart --model-only fetches one)",
-                 "", 0};
+    return Error{
+        ErrorCode::kConfiguration,
+        "no model: give --model FILE, a GGUF file or a Hugging Face folder (./quickstart --model-only fetches one)", "",
+        0};
   auto kernels = select_kernels_from_environment();
   if (!kernels) return kernels.error();
 

@@ -63,7 +63,9 @@ Status score(HostStepRunner& runner, std::span<const TokenId> window, std::uint3
 
 int perplexity(const LoadedSettings& loaded, const PerplexityArguments& a) {
   const Settings& settings = loaded.settings;
-  if (settings.model.empty()) return report({ErrorCode::kConfiguration, "no model: give --model FILE.gguf", "", 0});
+  if (settings.model.empty())
+    return report(
+        {ErrorCode::kConfiguration, "no model: give --model FILE, a GGUF file or a Hugging Face folder", "", 0});
   auto text = read_text(a.text);
   if (!text) return report(text.error());
   auto kernels = select_kernels_from_environment();

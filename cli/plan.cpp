@@ -24,7 +24,9 @@ void line(const char* what, std::uint64_t bytes, const std::string& why) {
 
 int plan(const LoadedSettings& loaded, const PlanArguments& arguments) {
   const Settings& settings = loaded.settings;
-  if (settings.model.empty()) return report({ErrorCode::kConfiguration, "no model: give --model FILE.gguf", "", 0});
+  if (settings.model.empty())
+    return report(
+        {ErrorCode::kConfiguration, "no model: give --model FILE, a GGUF file or a Hugging Face folder", "", 0});
   std::uint64_t memory = allowed_memory_bytes();
   if (!arguments.memory.empty()) {
     auto given = parse_quantity(arguments.memory);

@@ -53,7 +53,9 @@ int profile_server(const Settings& settings, const ProfileArguments& a) {
 int profile(const LoadedSettings& loaded, const ProfileArguments& a) {
   const Settings& settings = loaded.settings;
   if (!a.url.empty()) return profile_server(settings, a);
-  if (settings.model.empty()) return report({ErrorCode::kConfiguration, "no model: give --model FILE.gguf", "", 0});
+  if (settings.model.empty())
+    return report(
+        {ErrorCode::kConfiguration, "no model: give --model FILE, a GGUF file or a Hugging Face folder", "", 0});
   auto kernels = select_kernels_from_environment();
   if (!kernels) return report(kernels.error());
   LoadOptions options;

@@ -28,7 +28,7 @@ std::vector<PromptScore> scores_of(const ResponseStream::Chunk& chunk) {
 
 }  // namespace
 
-TEST_CASE("a judged prompt comes before its answer, token by token; what only wants the prompt gets no more") {
+TEST_CASE("a judged prompt comes before its answer, and what only wants the prompt gets no more") {
   ActorBench bench;
   bench.env->limits.step_tokens_max = 16;  // a prompt takes several steps
   bench.start();
@@ -105,7 +105,7 @@ TEST_CASE("contract 8: a prompt is judged through the death of its executor at a
   CHECK(bench.blocks_in_use() == 0);
 }
 
-TEST_CASE("scores are neither looked up among the stored answers nor stored; an echo may be a stored answer's") {
+TEST_CASE("scores are neither looked up among the stored answers nor stored, an echo may be a stored one") {
   ActorBench bench;
   bench.env->options.result_cache_bytes = 1U << 20U;
   bench.env->status.result_cache_bytes = 1U << 20U;

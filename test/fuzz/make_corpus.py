@@ -169,6 +169,7 @@ def make_requests():
                        "priority": -3, "timeout_ms": 100, "cache_salt": "s", "logprobs": 5},
         "completion_of_ids": {"prompt": [[1, 2], [3]], "n": 3, "max_tokens": 5.0},
         "completion_of_texts": {"prompt": ["a", "b"], "echo": False, "suffix": None, "response_format": {"type": "text"}},
+        "completion_that_is_scored": {"prompt": ["a", "bc"], "echo": True, "logprobs": 2, "max_tokens": 0, "prompt_logprobs": 3, "n": 2, "best_of": 4},
         "tokenize": {"messages": talk, "add_special_tokens": True, "return_token_strs": True},
         "detokenize": {"tokens": [1, 2, 255]},
         "shed": {"below_priority": 5},

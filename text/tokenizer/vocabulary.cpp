@@ -9,6 +9,8 @@ namespace troupe {
 
 namespace {
 
+constexpr std::size_t kCollisionsMax = 64;  // of hashes; honest vocabularies stay below 16
+
 Error broken(std::string why) { return {ErrorCode::kModelFile, "tokenizer: " + std::move(why), "", 0}; }
 
 // The byte of a token "<0xHH>" with upper-case digits.
@@ -90,6 +92,9 @@ Status Vocabulary::add(std::string text, TokenType type, TokenSpelling spelling)
   }
   types_.push_back(type);
   tokens_.push_back(std::move(text));
+  if (ids_.bucket_size(ids_.bucket(tokens_.back())) >= kCollisionsMax) {
+    return broken("token " + id + " collides with too many others");
+  }
   ids_[tokens_.back()] = static_cast<TokenId>(tokens_.size() - 1);
   return {};
 }

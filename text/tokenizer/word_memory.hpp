@@ -27,12 +27,19 @@ class WordMemory {
     }
     std::size_t begin = out_.size();
     encode(word);
-    if (seen_.size() < kWordsMax) seen_.emplace(word, std::pair(begin, out_.size() - begin));
+    if (seen_.size() < kWordsMax) remember(std::string(word), {begin, out_.size() - begin});
   }
 
  private:
   static constexpr std::size_t kBytesMax = 32;
   static constexpr std::size_t kWordsMax = 1U << 15;
+  static constexpr std::size_t kCollisionsMax = 16;  // words made to collide are encoded each time instead
+
+  void remember(std::string word, std::pair<std::size_t, std::size_t> tokens) {
+    bool is_crowded = seen_.bucket_count() > 0 && seen_.bucket_size(seen_.bucket(word)) >= kCollisionsMax;
+    if (!is_crowded) seen_.emplace(std::move(word), tokens);
+  }
+
   struct Hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view word) const { return std::hash<std::string_view>()(word); }
