@@ -1,4 +1,6 @@
 """echo, prompt_logprobs and best_of of the real binary with the real model, by the official client: a text is scored as it was generated."""
+import math
+
 from server import Server, expect, need_model, need_module
 
 need_model()
@@ -56,7 +58,8 @@ with Server("--threads", "2") as server:
     # best_of draws what n draws and shows the likeliest.
     fields = dict(prompt=TEXT, max_tokens=8, temperature=1.0, seed=3, logprobs=0)
     drawn, best = ask(n=5, **fields), ask(n=2, best_of=5, **fields)
-    mean = lambda one: sum(one.logprobs.token_logprobs) / max(1, len(one.logprobs.token_logprobs))
+    # An answer that ended at once has no tokens to go by and comes last.
+    mean = lambda one: sum(one.logprobs.token_logprobs) / len(one.logprobs.token_logprobs) if one.logprobs.token_logprobs else -math.inf
     expected = [one.text for one in sorted(drawn.choices, key=mean, reverse=True)[:2]]
     expect([one.text for one in best.choices] == expected, f"the best two of {[(one.text, mean(one)) for one in drawn.choices]}")
     expect(best.usage.completion_tokens == drawn.usage.completion_tokens, "what was drawn is counted")
