@@ -132,7 +132,7 @@ void ResponseStream::cancel(CancelReason reason) {
   if (canceller) canceller(reason);
 }
 
-void ResponseStream::set_canceller(std::function<void(CancelReason)> canceller) {
+void ResponseStream::set_canceller(const std::function<void(CancelReason)>& canceller) {
   std::optional<CancelReason> asked;
   {
     std::lock_guard lock(mutex_);

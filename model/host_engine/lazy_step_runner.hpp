@@ -16,7 +16,7 @@ class LazyStepRunner final : public StepRunner {
 
   const RunnerInfo& info() const override { return info_; }
   void submit(std::shared_ptr<const StepPlan> plan, Done done) override;
-  void say_alive_to(std::function<void()> alive) override { alive_ = std::move(alive); }
+  void say_alive_to(const std::function<void()>& alive) override { alive_ = alive; }
 
  private:
   const RunnerInfo info_;

@@ -107,21 +107,21 @@ Result<ApiRequest> parse_request(ApiKind kind, const boost::json::value& body, c
 
   bool is_judged = request.choices_per_prompt > request.shown_per_prompt;
   request.sequences.reserve(prompts.size() * request.choices_per_prompt);
+  auto add = [&](std::uint32_t choice, PromptInput prompt) {
+    Request& sequence = request.sequences.emplace_back(serving_request(shared.serving, origin, *card));
+    sequence.prompt = std::move(prompt);
+    sequence.sampling = shared.sampling;
+    sequence.stop = shared.stop;
+    sequence.choice = choice;
+    sequence.logprobs = is_judged ? std::max(logprobs, 0) : logprobs;
+    sequence.echo = request.echo;
+    sequence.prompt_logprobs = std::max(request.prompt_logprobs, request.echo ? logprobs : -1);
+    sequence.only_prompt = kind == ApiKind::kCompletion && shared.stop.max_tokens == 0;
+  };
   for (PromptInput& prompt : prompts) {
-    for (std::uint32_t choice = 0; choice < request.choices_per_prompt; ++choice) {
-      Request& sequence = request.sequences.emplace_back(serving_request(shared.serving, origin, *card));
-      if (choice + 1 == request.choices_per_prompt)
-        sequence.prompt = std::move(prompt);
-      else
-        sequence.prompt = prompt;
-      sequence.sampling = shared.sampling;
-      sequence.stop = shared.stop;
-      sequence.choice = choice;
-      sequence.logprobs = is_judged ? std::max(logprobs, 0) : logprobs;
-      sequence.echo = request.echo;
-      sequence.prompt_logprobs = std::max(request.prompt_logprobs, request.echo ? logprobs : -1);
-      sequence.only_prompt = kind == ApiKind::kCompletion && shared.stop.max_tokens == 0;
-    }
+    std::uint32_t last = request.choices_per_prompt - 1;
+    for (std::uint32_t choice = 0; choice < last; ++choice) add(choice, prompt);
+    add(last, std::move(prompt));
   }
   return request;
 }

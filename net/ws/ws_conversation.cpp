@@ -26,12 +26,12 @@ void WsConversation::handle(std::string_view text) {
   WsClientMessage parsed = parse_ws_message(text);
   if (!parsed.message.ok()) return reply_error(parsed.id, parsed.message.error());
   auto& message = parsed.message.value();
-  if (auto* wanted = std::get_if<WsSubmit>(&message)) return submit(parsed.id, std::move(*wanted));
+  if (auto* wanted = std::get_if<WsSubmit>(&message)) return submit(parsed.id, *wanted);
   if (std::holds_alternative<WsCancel>(message)) return cancel(parsed.id);
   replies_.push_back(ws_pong());
 }
 
-void WsConversation::submit(const std::string& id, WsSubmit wanted) {
+void WsConversation::submit(const std::string& id, const WsSubmit& wanted) {
   // Without the id: it belongs to the generation that is running.
   if (find(id) != nullptr) {
     return reply_error({}, {ErrorCode::kInvalidRequest, "id names a generation that is still running", "id", 0});

@@ -47,7 +47,7 @@ class WsConversation {
     std::uint32_t choice;
   };
 
-  void submit(const std::string& id, WsSubmit wanted);
+  void submit(const std::string& id, const WsSubmit& wanted);
   void start(const std::string& id, const std::string& request_id, ApiRequest request);
   void cancel(const std::string& id);
   Running* find(std::string_view id);

@@ -92,7 +92,7 @@ class ResponseStream {
   // Asks the request to end; the answer is the phase kCancelled. Safe at any time, any number of times.
   void cancel(CancelReason reason);
   // Set by each actor that works on the answer; what was asked before is asked again at once.
-  void set_canceller(std::function<void(CancelReason)> canceller);
+  void set_canceller(const std::function<void(CancelReason)>& canceller);
 
   // What the whole answer may take, so many bytes a token (an embedding counts as one); held until the stream's last
   // reader is gone, from the end on only for the tokens there are. Set once by the service.

@@ -33,7 +33,7 @@ class StepRunner {
   virtual void submit(std::shared_ptr<const StepPlan> plan, Done done) = 0;
   // Called once, before the first submit: a step that takes seconds (the first one may load weights) calls `alive` from
   // time to time, on any thread, so that nobody takes it for hanging.
-  virtual void say_alive_to(std::function<void()> alive) { (void)alive; }
+  virtual void say_alive_to(const std::function<void()>& alive) { (void)alive; }
 };
 
 // A fresh runner after a death; the weights behind it are shared and stay.

@@ -19,7 +19,7 @@ for file in "${files[@]}"; do
 done
 [ ${#checked[@]} -eq 0 ] && exit 0
 echo "== clang-tidy: ${#checked[@]} changed files"
-# Without a flag of g++'s that clang does not know.
+# Without the flags of g++'s that clang does not know.
 mkdir -p build/check
-sed 's/ -fno-tree-reassoc//g' build/dev/compile_commands.json >build/check/compile_commands.json
+sed 's/ -fno-tree-[a-z]*//g' build/dev/compile_commands.json >build/check/compile_commands.json
 printf '%s\n' "${checked[@]}" | xargs -P 2 -n 1 clang-tidy --quiet -p build/check --extra-arg=-Wno-unknown-warning-option 2>/dev/null
