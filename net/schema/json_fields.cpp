@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 #include <cmath>
+#include <limits>
 
 #include "net/schema/json_parse.hpp"
 #include "net/schema/json_writer.hpp"
@@ -46,7 +47,9 @@ bool JsonFields::boolean(std::string_view name, bool fallback) {
 std::int64_t JsonFields::integer(std::string_view name, std::int64_t min, std::int64_t max, std::int64_t fallback) {
   const boost::json::value* value = find(name);
   if (value == nullptr) return fallback;
-  std::string range = "between " + std::to_string(min) + " and " + std::to_string(max);
+  bool is_open = max == std::numeric_limits<std::int64_t>::max();
+  std::string range =
+      is_open ? "at least " + std::to_string(min) : "between " + std::to_string(min) + " and " + std::to_string(max);
   std::optional<std::int64_t> number = as_integer(*value);
   if (!number) {
     if (value->is_uint64())

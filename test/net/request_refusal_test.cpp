@@ -252,3 +252,9 @@ TEST_CASE("schema: bodies that are no JSON object are refused") {
     CHECK(request.error().code == ErrorCode::kInvalidRequest);
   }
 }
+
+TEST_CASE("schema: a limit that has no end is not said as one") {
+  CHECK(completion(R"("max_tokens":0)").error().message == "max_tokens is 0; it must be at least 1");
+  CHECK(completion(R"("echo":true,"max_tokens":-1)").error().message == "max_tokens is -1; it must be at least 0");
+  CHECK(completion(R"("n":0)").error().message == "n is 0; it must be between 1 and 128");
+}
