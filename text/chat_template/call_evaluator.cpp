@@ -52,12 +52,13 @@ void TemplateEvaluator::add_spread_arguments(const TemplateExpression& e, Templa
       state_.fail("keywords must be strings");
       return;
     }
-    auto is_same = [&](const auto& named) { return named.first == key.as_text(); };
+    const std::string& name = key.as_text();  // clang 14 captures no structured binding
+    auto is_same = [&](const auto& named) { return named.first == name; };
     if (std::any_of(arguments.named.begin(), arguments.named.end(), is_same)) {
-      state_.fail("multiple values for the argument '" + key.as_text().substr(0, 64) + "'");
+      state_.fail("multiple values for the argument '" + name.substr(0, 64) + "'");
       return;
     }
-    arguments.named.emplace_back(key.as_text(), value);
+    arguments.named.emplace_back(name, value);
   }
 }
 
