@@ -60,7 +60,7 @@ MUTATIONS = [
              "runtime", "a judged prompt takes no prefix hit but leaves its blocks for others"),
     Mutation("no token of a prompt is judged twice", "contracts 1, 2", "runtime/scheduler_apply.cpp",
              "slice_of(answer.scores, result.scores).subspan(known)", "slice_of(answer.scores, result.scores)",
-             "runtime", "contract 8: a preempted prompt is judged on from where it was, each token once"),
+             "runtime", "contract 8: an executor's death does not judge a token twice, nor does a batcher's"),
     # ---- contract 3: blocks add up
     Mutation("blocks wait for the step in flight that mentions them", "contract 3; D5", "runtime/scheduler.cpp",
              "if (step.plan->step != sequence.last_step) continue;", "if (step.plan != nullptr) continue;",
