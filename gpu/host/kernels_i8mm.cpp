@@ -9,10 +9,13 @@
 #include "gpu/host/simd/gemm_codes.inc"
 #include "gpu/host/simd/gemm_dots.inc"
 #include "gpu/host/simd/gemm_two_tokens.inc"
-// What needs them, and the forms for floats, last.
+// What needs them, and the forms for floats.
 #include "gpu/host/simd/attention_halves.inc"
-#include "gpu/host/simd/gemm.inc"
+#include "gpu/host/simd/gemm_tile.inc"
 #include "gpu/host/simd/gemm_floats.inc"
+#include "gpu/host/simd/gemm_unpacked.inc"
+// Last: when which of them.
+#include "gpu/host/simd/gemm.inc"
 
 namespace troupe {
 const HostKernels kI8mmKernels = {"i8mm",        rmsnorm,    rmsnorm_quantize, quantize,  gemm,      gemm_floats,

@@ -168,12 +168,35 @@ TEST_CASE("a product does not depend on how tiles and tokens were cut") {
   }
 }
 
+TEST_CASE("contract 2: rows longer than what is unpacked at a time have the portable bits from any token on") {
+  Random random(11);
+  constexpr std::uint32_t kColumns = 4 * 256;  // more than the 24 blocks of a chunk
+  constexpr std::uint32_t kTokens = 21;
+  for (const HostKernels* kernels : tested_kernels()) {
+    for (const BlockFormat& format : block_formats()) {
+      const Problem problem(format.type, 2 * kTileRows, kColumns, kTokens, random);
+      for (const Epilogue epilogue : {Epilogue::kAdd, Epilogue::kSiluMul}) {
+        for (const std::uint32_t first : {0U, 3U}) {
+          CAPTURE(kernels->name, format.name, static_cast<int>(epilogue), first);
+          const Aligned<float> expected = problem.start(), y = problem.start();
+          for (const bool portable : {true, false}) {
+            float* const to = portable ? expected.data() : y.data();
+            problem.multiply(portable ? kPortableKernels : *kernels, 0, problem.w.tiles, first, kTokens,
+                             {to, problem.stride(), epilogue, problem.bias.data()});
+          }
+          CHECK(same_bits(expected, y));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("more tokens than one pass over the weights takes are the same bits as one by one") {
   Random random(10);
   for (const HostKernels* kernels : tested_kernels()) {
-    for (const DType type : {DType::kQ4_1, DType::kBF16}) {
+    for (const DType type : {DType::kQ4_1, DType::kQ6_K, DType::kBF16}) {
       CAPTURE(kernels->name, format_of(type).name);
-      const Problem problem(type, 48, 64, 300, random);
+      const Problem problem(type, 48, type == DType::kQ6_K ? 256 : 64, 300, random);
       const Aligned<float> whole = problem.run(*kernels, Epilogue::kStore, false);
       const Aligned<float> single = problem.start();
       for (std::uint32_t token = 0; token < problem.tokens; ++token) {
