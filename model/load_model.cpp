@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "model/architectures/architecture.hpp"
@@ -159,13 +160,20 @@ class Maker {
 
  private:
   Result<std::shared_ptr<const HostModel>> pack(const std::function<void()>& alive) {
-    ThreadPool pool(options_.limits.threads, "load", options_.limits.pins);
-    return make_host_model(checked_.description, checked_.source->tensors(), checked_.source->header(),
-                           checked_.model.memory.context, options_.limits.formats, pool, options_.progress,
-                           [&](std::span<const std::byte> read) {
-                             checked_.source->forget(read);
-                             alive();
-                           });
+    std::optional<Result<std::shared_ptr<const HostModel>>> model;
+    auto make = [&] {
+      ThreadPool pool(options_.limits.threads, "load", options_.limits.pins);
+      model = make_host_model(checked_.description, checked_.source->tensors(), checked_.source->header(),
+                              checked_.model.memory.context, options_.limits.formats, pool, options_.progress,
+                              [&](std::span<const std::byte> read) {
+                                checked_.source->forget(read);
+                                alive();
+                              });
+    };
+    // Whoever packs on pinned threads is pinned, and so is what it starts afterwards.
+    if (options_.limits.pins.empty()) make();
+    if (!options_.limits.pins.empty()) std::thread(make).join();
+    return std::move(*model);
   }
   void pinned(bool done, std::uint64_t bytes, const char* what) const {
     std::string text = std::string(what) + " (" + std::to_string(bytes >> 20U) + " MiB)";

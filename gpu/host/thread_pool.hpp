@@ -28,6 +28,7 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   std::uint32_t threads() const { return threads_; }
+  bool is_pinned() const { return !pins_.empty(); }
 
   // A step is a series of runs close together. begin_step wakes sleeping threads and does not wait for them; after
   // end_step they sleep when no step begins within kParkAfter. run() outside of a step works, only slower.

@@ -38,7 +38,7 @@ Status PackJobs::run(ThreadPool& pool, const LoadProgress& progress, const Forge
   for (const Piece& piece : pieces) ++jobs_[piece.job]->pieces_left;
   std::vector<Status> outcomes(pieces.size());
   std::atomic<std::size_t> done = 0;
-  pool.run(static_cast<std::uint32_t>(pieces.size()), [&](std::uint32_t i, std::uint32_t thread) {
+  const auto pack = [&](std::size_t i, std::uint32_t thread) {
     Job& job = *jobs_[pieces[i].job];
     auto rows = std::span(job.rows).subspan(pieces[i].first_row, pieces[i].rows);
     if (Status packed = pack_rows(job.target, job.from, job.as, rows, pieces[i].first_row); !packed)
@@ -46,7 +46,18 @@ Status PackJobs::run(ThreadPool& pool, const LoadProgress& progress, const Forge
     if (job.pieces_left.fetch_sub(1) == 1 && forget) std::for_each(job.sources.begin(), job.sources.end(), forget);
     auto fraction = static_cast<double>(done.fetch_add(1) + 1) / static_cast<double>(pieces.size());
     if (thread == 0 && progress) progress(fraction);
-  });
+  };
+  if (pool.is_pinned()) {
+    // A share is one tile of the run: nobody takes pieces of it, so memory is first touched on the node that uses it.
+    pool.begin_step();
+    pool.run(pool.threads(), [&](std::uint32_t share, std::uint32_t thread) {
+      const std::size_t end = pieces.size() * (share + 1) / pool.threads();
+      for (std::size_t i = pieces.size() * share / pool.threads(); i < end; ++i) pack(i, thread);
+    });
+    pool.end_step();
+  } else {
+    pool.run(static_cast<std::uint32_t>(pieces.size()), pack);
+  }
   for (Status& outcome : outcomes)
     if (!outcome) return outcome;
   if (progress) progress(1.0);

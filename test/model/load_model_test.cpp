@@ -2,8 +2,11 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <fstream>
+#include <thread>
 
+#include "runtime/cpu_topology.hpp"
 #include "runtime/log.hpp"
 #include "test/model/golden.hpp"
 #include "test/model/step_driver.hpp"
@@ -257,6 +260,30 @@ TEST_CASE("R043: memory is pinned where the system allows it, and a refusal is o
   std::uint64_t all = loaded->weights->weights_bytes + loaded->memory.kv_bytes();
   INFO(bytes << " of " << all << " bytes are pinned");
   CHECK((bytes == 0 || bytes >= loaded->weights->weights_bytes));
+}
+
+TEST_CASE("compute.pin: pinned threads pack the same weights, and whoever loads them stays free") {
+  TemporaryFile file(tiny_model_with_tokenizer({}).bytes(), "tiny-1M.gguf");
+  LoadOptions pinned = options();
+  const std::vector<LogicalCpu> cpus = allowed_cpus();
+  for (std::uint32_t thread = 0; thread < pinned.limits.threads; ++thread)
+    pinned.limits.pins.push_back(cpus[thread % cpus.size()].cpu);
+  std::vector<double> progress;
+  pinned.progress = [&](double fraction) { progress.push_back(fraction); };
+  auto loaded = load_model(file.path(), pinned);
+  auto free = load_model(file.path(), options());
+  REQUIRE((loaded.ok() && free.ok()));
+  CHECK(allowed_cpus().size() == cpus.size());
+  CHECK(loaded->card.numerics_class == free->card.numerics_class);
+  REQUIRE_FALSE(progress.empty());
+  CHECK(progress.back() == 1.0);
+  const HostLayer& layer = loaded->weights->layers.back();
+  const HostLayer& expected = free->weights->layers.back();
+  CHECK(std::memcmp(layer.down.data, expected.down.data, layer.down.tiles * layer.down.tile_bytes) == 0);
+  // The steps of the pinned runner pin the thread that calls them.
+  std::vector<TokenId> tokens;
+  std::thread([&] { tokens = generate_greedy(*loaded->make_runner(), {1, 2, 3}, 4); }).join();
+  CHECK(tokens == generate_greedy(*free->make_runner(), {1, 2, 3}, 4));
 }
 
 TEST_CASE("R047: with preallocation all K/V memory is there before the first request") {
