@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include "bench/machine.hpp"
+#include "gpu/host/kernel_bounds.hpp"
+#include "gpu/host/kernels.hpp"
 #include "gpu/host/roofline.hpp"
 
 namespace troupe {
@@ -24,6 +26,9 @@ int run(int argc, char** argv) {
     }
   }
   bench::print_heading(argc, argv);
+  const auto selected = select_kernels_from_environment();
+  if (!selected) return std::fprintf(stderr, "%s\n", selected.error().message.c_str()), 2;
+  const HostKernels& kernels = **selected;
   ThreadPool one(1);
   ThreadPool all(threads);
 
@@ -32,6 +37,21 @@ int run(int argc, char** argv) {
   auto together = compute_rates(all, smoke);
   for (std::size_t i = 0; i < alone.size(); ++i) {
     std::printf("%-38s %12.0f %14.0f\n", alone[i].name, alone[i].operations * 1e-9, together[i].operations * 1e-9);
+  }
+
+  std::printf("\nwhat the exact kernels' instructions allow (gpu/host/kernel_bounds.hpp), table %s\n", kernels.name);
+  const KernelBounds bounds_alone = kernel_bounds(one, kernels.name, smoke);
+  const KernelBounds bounds_together = kernel_bounds(all, kernels.name, smoke);
+  const struct {
+    const char* name;
+    double KernelBounds::*rate;
+  } rows[] = {{"4-bit weights", &KernelBounds::nibbles},
+              {"4-bit weights with minima", &KernelBounds::nibbles_with_min},
+              {"8-bit weights", &KernelBounds::bytes},
+              {"attention, int8 K/V", &KernelBounds::attention}};
+  for (const auto& row : rows) {
+    if (bounds_alone.*row.rate <= 0) continue;
+    std::printf("%-38s %12.0f %14.0f\n", row.name, bounds_alone.*row.rate * 1e-9, bounds_together.*row.rate * 1e-9);
   }
 
   std::printf("\n%-38s %12s %9u thr.\n", "read GB/s, by KiB", "1 core", threads);

@@ -9,6 +9,7 @@
 #include "cli/bench_driver.hpp"
 #include "cli/commands.hpp"
 #include "cli/engine.hpp"
+#include "cli/step_bound.hpp"
 #include "gpu/host/roofline.hpp"
 #include "net/schema/json_writer.hpp"
 #include "runtime/cpu_count.hpp"
@@ -25,6 +26,7 @@ struct Row {
   double tokens;                    // of it
   double operations;                // of it: multiplications and additions of the matrices and of attention
   double bytes;                     // read from memory: weights once, K/V of every sequence
+  double least_s;                   // that the machine allows (cli/step_bound.hpp); 0: not known
 };
 
 class Bench {
@@ -70,7 +72,9 @@ class Bench {
       json.begin_object().field("phase", row.phase).field("batch", row.batch).field("context", row.context);
       json.field("best_s", row.best_s).field("median_s", row.median_s).field("mean_s", row.mean_s);
       json.field("tokens_per_s", row.tokens / row.median_s).field("operations_per_s", row.operations / row.median_s);
-      json.field("bytes_per_s", row.bytes / row.median_s).field("of_roofline", roofline_share(row)).end_object();
+      json.field("bytes_per_s", row.bytes / row.median_s).field("of_roofline", roofline_share(row));
+      if (row.least_s > 0) json.field("of_bound", row.least_s / row.median_s);
+      json.end_object();
     }
     json.end_array().end_object();
     return out;
@@ -86,9 +90,24 @@ class Bench {
     bandwidth_ = read_bandwidth(pool_, bytes, arguments_.smoke);
     std::printf("device: %s, %u threads; int8 %.0f GOP/s, reading %zu MB %.1f GB/s\n", runner_->info().device.c_str(),
                 pool_.threads(), peak_ * 1e-9, bytes / 1'000'000, bandwidth_ * 1e-9);
-    std::printf("%-8s %5s %7s | %9s %9s tok/s | %7s GB/s %7s GOP/s | of roofline\n", "", "batch", "context", "best",
-                "median", "", "");
+    std::printf("%-8s %5s %7s | %9s %9s tok/s | %7s GB/s %7s GOP/s | of roofline | of bound\n", "", "batch", "context",
+                "best", "median", "", "");
     std::fflush(stdout);
+  }
+
+  // What the machine allows changes from minute to minute: the better of before and after a row counts.
+  void measure_bounds() {
+    const KernelBounds now = kernel_bounds(pool_, arguments_.kernels, arguments_.smoke);
+    bounds_.nibbles = std::max(bounds_.nibbles, now.nibbles);
+    bounds_.nibbles_with_min = std::max(bounds_.nibbles_with_min, now.nibbles_with_min);
+    bounds_.bytes = std::max(bounds_.bytes, now.bytes);
+    bounds_.attention = std::max(bounds_.attention, now.attention);
+    read_rate_ = std::max(read_rate_, read_bandwidth(pool_, static_cast<std::size_t>(streamed_bytes_), true));
+  }
+  void begin_row() {
+    bounds_ = {};
+    read_rate_ = 0;
+    measure_bounds();
   }
 
   // At best: what has to be read at the measured bandwidth, or computed at the measured rate, whichever takes longer.
@@ -102,9 +121,11 @@ class Bench {
     row.best_s = seconds.front();
     row.median_s = seconds[seconds.size() / 2];
     row.mean_s = std::accumulate(seconds.begin(), seconds.end(), 0.0) / static_cast<double>(seconds.size());
-    std::printf("%-8s %5u %7u | %9.1f %9.1f       | %7.1f      %7.0f       | %5.1f %%\n", row.phase, row.batch,
+    std::printf("%-8s %5u %7u | %9.1f %9.1f       | %7.1f      %7.0f       | %9.1f %% | ", row.phase, row.batch,
                 row.context, row.tokens / row.best_s, row.tokens / row.median_s, row.bytes / row.median_s * 1e-9,
                 row.operations / row.median_s * 1e-9, 100 * roofline_share(row));
+    if (row.least_s > 0) std::printf("%6.1f %%\n", 100 * row.least_s / row.median_s);
+    if (row.least_s <= 0) std::printf("       -\n");
     std::fflush(stdout);
     rows_.push_back(row);
   }
@@ -124,6 +145,7 @@ class Bench {
     if (!fits("prefill", 1, tokens, driver.blocks_for(1))) return {};
     std::uint32_t chunk = std::min(tokens, runner_->info().tokens_max);
     std::vector<double> seconds;
+    begin_row();
     for (std::uint32_t round = 0; round < (arguments_.smoke ? 1 : arguments_.rounds); ++round) {
       double sum = 0;
       for (std::uint32_t at = 0; at < tokens; at += chunk) {
@@ -136,7 +158,14 @@ class Bench {
     }
     double products = layer_products_ * tokens + head_products_ + attention_products_ * tokens * (tokens + 1.0) / 2;
     std::uint32_t steps = (tokens + chunk - 1) / chunk;
-    add({"prefill", 1, tokens, 0, 0, 0, static_cast<double>(tokens), 2 * products, streamed_bytes_ * steps}, seconds);
+    measure_bounds();
+    double least = 0;
+    for (std::uint32_t at = 0; at < tokens; at += chunk) {
+      const double count = std::min(chunk, tokens - at);
+      least += least_seconds(model_, bounds_, read_rate_, {count, 1, count * (at + (count + 1) / 2), 0});
+    }
+    add({"prefill", 1, tokens, 0, 0, 0, static_cast<double>(tokens), 2 * products, streamed_bytes_ * steps, least},
+        seconds);
     return {};
   }
 
@@ -146,6 +175,7 @@ class Bench {
     if (!fits("decode", batch, context + steps, driver.blocks_for(batch))) return {};
     if (Status done = driver.touch(batch, context + steps); !done) return done;
     std::vector<double> seconds;
+    begin_row();
     for (std::uint32_t i = 0; i < steps; ++i) {
       auto done = driver.step(0, batch, context + i, 1, true);
       if (!done) return done.error();
@@ -154,8 +184,11 @@ class Bench {
     double middle = context + steps / 2.0;
     double products = layer_products_ + head_products_ + attention_products_ * middle;
     double kv_bytes = static_cast<double>(model_.kv_layout.token_bytes()) * middle;
+    measure_bounds();
+    const double least =
+        least_seconds(model_, bounds_, read_rate_, {1.0 * batch, 1.0 * batch, middle * batch, kv_bytes * batch});
     add({"decode", batch, context, 0, 0, 0, static_cast<double>(batch), 2 * products * batch,
-         streamed_bytes_ + kv_bytes * batch},
+         streamed_bytes_ + kv_bytes * batch, least},
         seconds);
     return {};
   }
@@ -169,6 +202,8 @@ class Bench {
   double attention_products_ = 0;                  // of a token and a position it sees
   double streamed_bytes_ = 0;
   double peak_ = 0, bandwidth_ = 0;
+  KernelBounds bounds_;
+  double read_rate_ = 0;  // as the bounds: of this row's minute
   std::vector<Row> rows_;
 };
 
@@ -192,6 +227,7 @@ int bench(const LoadedSettings& loaded, BenchArguments arguments) {
   auto model = load_model(settings.model, options);
   if (!model) return report(model.error());
   arguments.model_name = model->card.name;
+  arguments.kernels = (*kernels)->name;
   std::printf("model: %s, %s, %s\n", model->card.name.c_str(), model->card.quantization.c_str(),
               describe(model->memory).c_str());
 

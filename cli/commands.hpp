@@ -56,7 +56,7 @@ struct BenchArguments {
   std::uint32_t rounds = 5;  // prompts of a length; eight times as many steps of a batch
   std::string json;          // a file; empty: none
   bool smoke = false;
-  std::string model_name;  // filled in when the model is loaded
+  std::string model_name, kernels;  // filled in when the model is loaded: names
 };
 int bench(const LoadedSettings& loaded, BenchArguments arguments);
 
