@@ -9,9 +9,9 @@
 #include "gpu/host/simd/attention.inc"
 #include "gpu/host/simd/gemm_codes.inc"
 #include "gpu/host/simd/gemm_dots.inc"
+#include "gpu/host/simd/gemm_tile.inc"
 // What needs them, and the forms for floats.
 #include "gpu/host/simd/attention_halves.inc"
-#include "gpu/host/simd/gemm_tile.inc"
 #include "gpu/host/simd/gemm_floats.inc"
 #include "gpu/host/simd/gemm_unpacked.inc"
 // Last: when which of them.

@@ -132,14 +132,15 @@ void read_words(const std::byte* lines, std::size_t bytes) {
   }
   keep(sums);
 }
+
+}  // namespace
+
 void read_lines(const std::byte* lines, std::size_t bytes) {
 #if defined(__x86_64__)
   if (cpu_features().avx2) return read_avx2(lines, bytes);
 #endif
   read_words(lines, bytes);
 }
-
-}  // namespace
 
 std::vector<ComputeRate> compute_rates(ThreadPool& pool, bool quick) {
   const std::uint64_t rounds = quick ? kRounds / 20 : kRounds;

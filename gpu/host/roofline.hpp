@@ -1,7 +1,6 @@
 #pragma once
 // What this machine can do at best, measured: what the engine's figures are held against. Each takes well under a
-// second
-// (`quick`: milliseconds, and less exact), on all threads of the pool.
+// second (`quick`: milliseconds, and less exact), on all threads of the pool.
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -20,6 +19,9 @@ std::vector<ComputeRate> compute_rates(ThreadPool& pool, bool quick);
 
 // Bytes a second, reading `bytes` of memory over and over, each thread its part. 0: no memory.
 double read_bandwidth(ThreadPool& pool, std::size_t bytes, bool quick);
+
+// Every line of [lines, lines + bytes) through registers, by the widest loads. Aligned to 64, bytes a multiple of 256.
+void read_lines(const std::byte* lines, std::size_t bytes);
 
 // Seconds for a phase that does nothing: the hand-over to the threads and back.
 double phase_seconds(ThreadPool& pool, bool quick);
