@@ -12,6 +12,7 @@ namespace {
 // mean goodput by at most 0.4 points; the others have the reasons beside them.
 constexpr double kFloor = 0.10;        // share of the gap's target a prompt gets even when decode alone fills the step
 constexpr double kCalm = 0.65;         // share of the target used while no first token is in danger: shorter gaps
+constexpr double kCalmAim = 3;         // and where no gap is promised, at most so many times what decode alone takes
 constexpr double kUrgency = 0.50;      // waiting prompts shall be done in this share of the time they have left
 constexpr double kSolo = 0.25;         // nobody decodes: a step may take this share of a first token's time
 constexpr double kSoloCalm = 16;       // and, without danger, so many fixed costs: longer steps save nothing
@@ -68,6 +69,7 @@ void BatchWindow::plan(const LoadView& load) {
   double rate = load.need_rate / kUrgency;
   double need = rate * b < 0.95 ? a / (1 - rate * b) : most;
   double calm = is_solo_ ? kSoloCalm * a : kCalm * target;
+  if (!is_solo_ && !slo_.promises_gap()) calm = std::min(calm, kCalmAim * a);
   if (std::max(calm, need) >= most) return;
   step_ms_ = std::max(calm, need);
   bound_ = need > calm ? StepBound::kUrgent : StepBound::kCalm;

@@ -54,6 +54,26 @@ TEST_CASE("D1: beside streams a step is planned in milliseconds, within the prom
   CHECK(window.bound() == StepBound::kCalm);
 }
 
+TEST_CASE("D1: where no gap is promised, a prompt that is not late makes steps at most three times as long") {
+  BatchWindow window = window_on(cpu_ms, Slo{});
+  LoadView load;
+  load.prompt_tokens = 1000;
+  for (double streams : {4.0, 8.0, 16.0}) {
+    load.decoding = streams;
+    double decode_alone = cpu_ms({0, streams, 0, 0});
+    load.need_rate = 0;
+    double calm = cpu_ms({double(chunk_beside(window, load, 1000)), streams, 0, 0});
+    CAPTURE(streams, calm, decode_alone);
+    CHECK(calm < 3.3 * decode_alone);
+    CHECK(calm > 2.5 * decode_alone);
+    load.need_rate = 10;  // a first token in danger may use the whole aim
+    CHECK(cpu_ms({double(chunk_beside(window, load, 1000)), streams, 0, 0}) > 70);
+    load.need_rate = 0;
+    BatchWindow promised = window_on(cpu_ms, Slo{400, 1, 100});
+    CHECK(cpu_ms({double(chunk_beside(promised, load, 1000)), streams, 0, 0}) > 50);  // what was promised is spent
+  }
+}
+
 TEST_CASE("D1: a prompt makes some progress even when decode alone fills the target") {
   BatchWindow window = window_on(cpu_ms, Slo{400, 1, 10});
   LoadView load;
