@@ -1,5 +1,7 @@
 #pragma once
 // The rates a profile is held against, measured in some milliseconds.
+#include <algorithm>
+
 #include "gpu/host/roofline.hpp"
 #include "runtime/profile_table.hpp"
 
@@ -15,6 +17,12 @@ inline MachineRates measure_machine(std::uint32_t threads) {
   }
   rates.bytes = read_bandwidth(pool, kReadBytes, true);
   return rates;
+}
+
+// Of what was measured at two times: others disturb one or the other.
+inline MachineRates better_of(const MachineRates& a, const MachineRates& b) {
+  return {std::max(a.operations, b.operations), std::max(a.float_operations, b.float_operations),
+          std::max(a.bytes, b.bytes)};
 }
 
 }  // namespace troupe

@@ -94,6 +94,7 @@ int profile(const LoadedSettings& loaded, const ProfileArguments& a) {
     }
     if (auto done = one_step(a, driver, step); !done) return report(done.error());
   }
+  machine = better_of(machine, measure_machine(threads));
   std::printf("%s on %s, %u threads: %s\n", model->card.name.c_str(), info.device.c_str(), threads,
               a.prompt > 0 ? ("prompts of " + std::to_string(a.prompt) + " tokens").c_str()
                            : (std::to_string(a.batch) + " sequences at " + std::to_string(a.context)).c_str());
