@@ -20,23 +20,28 @@
 namespace troupe {
 namespace {
 
-// Formats on a text worker: the thread whose step was the last has the next one to run. The machine's rates are
-// measured once, before the first profile.
+// Formats on a text worker: the thread whose step was the last has the next one to run. The machine's rates are the
+// best of all that were measured, before every profile: steps that run beside take their part of some.
 ProfileFunction profile_function(const Engine& engine) {
   struct Rates {
-    std::once_flag measured;
-    MachineRates rates;
+    std::mutex mutex;
+    MachineRates best;
+
+    MachineRates measured(std::uint32_t threads) {
+      std::lock_guard lock(mutex);
+      return best = better_of(best, measure_machine(threads));
+    }
   };
   auto rates = std::make_shared<Rates>();
   return [profiler = engine.profiler, workers = engine.text_workers, threads = engine.threads.compute, rates](
              std::uint32_t steps, std::function<void(Result<std::string>)> done) {
     auto busy = [] { return Error{ErrorCode::kQueueFull, "the text workers' queue is full", "", 1}; };
     auto start = [=] {
-      std::call_once(rates->measured, [&] { rates->rates = measure_machine(threads); });
+      MachineRates machine = rates->measured(threads);
       Status started = profiler->start(steps, [=](Result<Profile> profile) {
         if (!profile) return done(profile.error());
         auto whole = std::make_shared<Profile>(std::move(*profile));
-        if (!workers->try_post([=] { done(profile_json(*whole, rates->rates)); }, 0)) done(busy());
+        if (!workers->try_post([=] { done(profile_json(*whole, machine)); }, 0)) done(busy());
       });
       if (!started) done(started.error());
     };

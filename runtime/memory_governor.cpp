@@ -136,9 +136,9 @@ void MemoryLease::shrink_to(std::uint64_t bytes) {
 }
 
 std::uint64_t parse_bytes(std::string_view body) {
-  auto values =
-      std::count_if(body.begin(), body.end(), [](char c) { return c == ',' || c == '[' || c == '{' || c == ':'; });
-  return 3 * body.size() + static_cast<std::uint64_t>(values) * kValueBytes;
+  std::uint64_t values = 0;
+  for (char c : body) values += static_cast<unsigned>(c == ',') | (c == '[') | (c == '{') | (c == ':');  // no branches
+  return 3 * body.size() + values * kValueBytes;
 }
 
 std::uint64_t request_bytes(std::size_t prompt_bytes) { return kRequestBytes + prompt_bytes; }

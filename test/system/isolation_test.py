@@ -1,6 +1,12 @@
-"""Contract 5: a 1 MB prompt and 200 readers that never read cost 8 other streams little: p99 between tokens < 1.5x of the 8 alone."""
+"""Contract 5: a 1 MB prompt and 200 readers that never read cost 8 other streams little: p99 between tokens < 1.5x of the 8 alone.
+
+Rounds alone and beside alternate, and medians are compared: what else the machine does disturbs both alike. When five pairs
+are above the limit, five more are added, and all ten decide.
+"""
+import http.client
 import json
 import socket
+import statistics
 import threading
 import time
 import urllib.parse
@@ -8,6 +14,7 @@ import urllib.parse
 from server import Server, expect, need_model, percentile
 
 need_model()
+BIG_BODY = json.dumps({"prompt": "a b " * 262144, "max_tokens": 4}).encode()
 
 
 def gaps_of_eight(server):
@@ -45,28 +52,44 @@ def silent_reader(host, port):
 with Server("--cache.enabled", "false", "--batching.queue_max", "512") as server:
     address = urllib.parse.urlparse(server.url)
     gaps_of_eight(server)  # warm
-    alone = [percentile(gaps_of_eight(server), 0.99) for _ in range(3)]
-    readers = [silent_reader(address.hostname, address.port) for _ in range(200)]
-    deadline = time.monotonic() + 60
-    while server.metrics()["llm_requests_in_progress"] > 0 and time.monotonic() < deadline:
-        time.sleep(0.1)  # their one token each is computed; what stays is 200 connections nobody reads
-    answers = []
-    stop = threading.Event()
+    answers, alone, beside = [], [], []
 
-    def big_prompts():
-        while not stop.is_set():
-            answers.append(server.post("/v1/completions", {"prompt": "a b " * 262144, "max_tokens": 4})[0])
-            stop.wait(0.5)  # the client's own work must not be what is measured: it shares the cores
+    def refused_prompt(connection):
+        connection.request("POST", "/v1/completions", BIG_BODY, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        response.read()
+        return response.status
 
-    big = threading.Thread(target=big_prompts)
-    big.start()
-    beside = [percentile(gaps_of_eight(server), 0.99) for _ in range(3)]
-    stop.set()
-    big.join()
-    for connection in readers:
+    def big_prompts(stop):
+        connection = http.client.HTTPConnection(address.hostname, address.port)
+        while not stop.wait(0.5):  # the client's own work must not be what is measured: it shares the cores
+            answers.append(refused_prompt(connection))
         connection.close()
-    expect(answers and set(answers) == {400}, f"a prompt beyond the context is refused: {answers[:5]}")
-    ratio = sorted(beside)[1] / sorted(alone)[1]
-    print(f"p99 between tokens: alone {sorted(alone)[1] * 1e3:.1f} ms, beside {sorted(beside)[1] * 1e3:.1f} ms, ratio {ratio:.2f}, {len(answers)} prompts of 1 MB")
+
+    def beside_others():
+        readers = [silent_reader(address.hostname, address.port) for _ in range(200)]
+        deadline = time.monotonic() + 60
+        while server.metrics()["llm_requests_in_progress"] > 0 and time.monotonic() < deadline:
+            time.sleep(0.1)  # their one token each is computed; what stays is 200 connections nobody reads
+        stop = threading.Event()
+        big = threading.Thread(target=big_prompts, args=(stop,))
+        big.start()
+        gaps = gaps_of_eight(server)
+        stop.set()
+        big.join()
+        for connection in readers:
+            connection.close()
+        return gaps
+
+    for pairs in (5, 5):
+        for _ in range(pairs):
+            alone.append(percentile(gaps_of_eight(server), 0.99) * 1e3)
+            beside.append(percentile(beside_others(), 0.99) * 1e3)
+        ratio = statistics.median(beside) / statistics.median(alone)
+        print(f"p99 between tokens, ms: alone {[f'{p99:.1f}' for p99 in alone]}, beside {[f'{p99:.1f}' for p99 in beside]}, "
+              f"ratio of medians {ratio:.2f}, {len(answers)} prompts of 1 MB")
+        if ratio < 1.5:
+            break
+    expect(len(answers) >= len(beside) and set(answers) == {400}, f"a prompt beyond the context is refused: {answers[:5]}")
     expect(ratio < 1.5, f"p99 grows by {ratio:.2f}")
 print("ok")

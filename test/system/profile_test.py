@@ -26,7 +26,14 @@ def check(profile, tracks, steps):
     expect(layers == 30 and rows["attention"]["calls"] == layers * steps, f"a span for every layer: {rows['down']['calls']}")
     for name in ("q/k/v", "gate/up", "down", "head", "attention"):
         expect(rows[name]["bytes_per_s"] > 1e8 and rows[name]["operations_per_s"] > 1e8, f"{name} has rates: {rows[name]}")
-        expect(0 < rows[name]["of_roofline"] < 2.5, f"{name} is held against the machine: {rows[name]['of_roofline']}")
+        # What the machine did in other moments may be less than what it did in these: the share may be more than one.
+        row, machine = rows[name], profile["machine"]
+        reading = row["bytes_per_s"] / machine["read_bytes_per_s"]
+        rates = [row["operations_per_s"] / machine[kind] for kind in ("int8_operations_per_s", "f32_operations_per_s")]
+        low, high = max(reading, min(rates)), max(reading, *rates)
+        if name != "attention":  # whose operations are of both kinds
+            low = high = max(reading, rates[0])
+        expect(0 < low * 0.999 <= row["of_roofline"] <= high * 1.001, f"{name} is held against the machine: {row} {machine}")
     expect(any(event["args"].get("layer") == 29 and event["args"].get("tokens", 0) >= 1 for event in events), "shapes are arguments")
     inside = sum(row["seconds"] for row in rows.values())
     expect(inside * 1e6 < profile["wall_us"], "phases do not overlap")
