@@ -10,9 +10,13 @@ namespace {
 
 // Values of a prototype of this law. In its simulation kCalm from 0.45 to 0.8 and kUrgency from 0.35 to 0.7 moved the
 // mean goodput by at most 0.4 points; the others have the reasons beside them.
-constexpr double kFloor = 0.10;        // share of the gap's target a prompt gets even when decode alone fills the step
-constexpr double kCalm = 0.65;         // share of the target used while no first token is in danger: shorter gaps
-constexpr double kCalmAim = 3;         // and where no gap is promised, at most so many times what decode alone takes
+constexpr double kFloor = 0.10;  // share of the gap's target a prompt gets even when decode alone fills the step
+constexpr double kCalm = 0.65;   // share of the target used while no first token is in danger: shorter gaps
+// Where no gap is promised, a step takes at most so many times what decode alone takes, and no first token either: late
+// prompts do not stretch it much more. So a burst of prompts is spread, and does not come back as one.
+constexpr double kCalmTimes = 2.5;
+constexpr double kUrgentTimes = 3;
+constexpr double kUrgentShare = 0.35;  // of the target: what is urgent may take it, however few decode
 constexpr double kUrgency = 0.50;      // waiting prompts shall be done in this share of the time they have left
 constexpr double kSolo = 0.25;         // nobody decodes: a step may take this share of a first token's time
 constexpr double kSoloCalm = 16;       // and, without danger, so many fixed costs: longer steps save nothing
@@ -61,7 +65,6 @@ void BatchWindow::plan(const LoadView& load) {
   prefill_max_ = std::min<double>(options_.step_tokens_max, std::max(kTrustStart, kTrust * largest_prefill_));
 
   double most = is_solo_ ? std::max(target, kSolo * slo_.first_token_base_ms() / model_.spread()) : target;
-  step_ms_ = most;
   bound_ = is_solo_ ? StepBound::kSolo : StepBound::kGap;
   // The step time at which prompts advance as fast as their deadlines ask: p positions in a + b p ms.
   double a = model_.predict_ms({0, load.decoding, load.context, 0});
@@ -69,7 +72,11 @@ void BatchWindow::plan(const LoadView& load) {
   double rate = load.need_rate / kUrgency;
   double need = rate * b < 0.95 ? a / (1 - rate * b) : most;
   double calm = is_solo_ ? kSoloCalm * a : kCalm * target;
-  if (!is_solo_ && !slo_.promises_gap()) calm = std::min(calm, kCalmAim * a);
+  if (!is_solo_ && !slo_.promises_gap()) {
+    calm = std::min(calm, kCalmTimes * a);
+    if (!slo_.promises_first_token()) most = std::min(most, std::max(kUrgentTimes * a, kUrgentShare * target));
+  }
+  step_ms_ = most;
   if (std::max(calm, need) >= most) return;
   step_ms_ = std::max(calm, need);
   bound_ = need > calm ? StepBound::kUrgent : StepBound::kCalm;

@@ -1,6 +1,8 @@
 #include "runtime/batch_window.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <random>
 
 using namespace troupe;
@@ -54,23 +56,29 @@ TEST_CASE("D1: beside streams a step is planned in milliseconds, within the prom
   CHECK(window.bound() == StepBound::kCalm);
 }
 
-TEST_CASE("D1: where no gap is promised, a prompt that is not late makes steps at most three times as long") {
-  BatchWindow window = window_on(cpu_ms, Slo{});
+TEST_CASE("D1: where no gap is promised, prompts make steps longer by a factor, and by more only for a promise") {
+  BatchWindow aims = window_on(cpu_ms, Slo{});
+  BatchWindow first_token = window_on(cpu_ms, Slo{400, 1, 0});
+  BatchWindow both = window_on(cpu_ms, Slo{400, 1, 100});
   LoadView load;
   load.prompt_tokens = 1000;
   for (double streams : {4.0, 8.0, 16.0}) {
     load.decoding = streams;
-    double decode_alone = cpu_ms({0, streams, 0, 0});
-    load.need_rate = 0;
-    double calm = cpu_ms({double(chunk_beside(window, load, 1000)), streams, 0, 0});
-    CAPTURE(streams, calm, decode_alone);
-    CHECK(calm < 3.3 * decode_alone);
-    CHECK(calm > 2.5 * decode_alone);
-    load.need_rate = 10;  // a first token in danger may use the whole aim
-    CHECK(cpu_ms({double(chunk_beside(window, load, 1000)), streams, 0, 0}) > 70);
-    load.need_rate = 0;
-    BatchWindow promised = window_on(cpu_ms, Slo{400, 1, 100});
-    CHECK(cpu_ms({double(chunk_beside(promised, load, 1000)), streams, 0, 0}) > 50);  // what was promised is spent
+    auto step_of = [&](BatchWindow& window, double need_rate) {
+      load.need_rate = need_rate;
+      return cpu_ms({double(chunk_beside(window, load, 1000)), streams, 0, 0});
+    };
+    const double decode_alone = cpu_ms({0, streams, 0, 0});
+    const double some_progress = decode_alone + 10;  // whatever the factor, a tenth of the aim of 100 ms
+    const double calm = step_of(aims, 0), urgent = step_of(aims, 10);
+    CAPTURE(streams, calm, urgent, decode_alone);
+    CHECK(calm > 2.2 * decode_alone);
+    CHECK(calm < std::max(2.7 * decode_alone, 1.1 * some_progress));
+    CHECK(urgent > 1.05 * calm);
+    CHECK(urgent < std::max(3.3 * decode_alone, 38.0));
+    CHECK(std::abs(step_of(first_token, 0) - calm) < 1);
+    CHECK(step_of(first_token, 10) > 70);  // in danger, a promised first token may use the whole aim
+    CHECK(step_of(both, 0) > 50);          // what was promised is spent
   }
 }
 
