@@ -122,7 +122,7 @@ def resident_mib(pid):
 # Installing
 
 def install(peer, peers):
-    folder = peers / peer
+    folder = (peers / peer).absolute()  # apt takes what is relative for its own
     if peer == "llamacpp":
         return install_llamacpp(folder)
     print(f"{folder}: {' '.join(PACKAGES[peer])}", flush=True)

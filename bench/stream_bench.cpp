@@ -38,7 +38,7 @@ struct Stream {
   double seconds_of(const auto& work) const {
     return seconds([&] {
       for (const PackedMatrix& matrix : matrices) {
-        const std::uint32_t piece = piece_of(matrix.tiles, pool.threads() * kClaimsPerThread, 2);
+        const std::uint32_t piece = piece_of(matrix.tiles, pool.threads(), kClaimsPerThread, 1);
         run_pieces(pool, matrix.tiles, piece,
                    [&matrix, work](std::uint32_t begin, std::uint32_t end) { work(matrix, begin, end); });
       }

@@ -40,7 +40,15 @@ void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
   };
   const auto items = static_cast<std::uint32_t>(plan.items().size());
   const auto kernel = kv.layout.type == KvType::kInt8 ? host.kernels.attention : host.kernels.attend_halves;
-  const auto attend = [&](const AttentionPlan::Item& item) {
+  const auto pages_of = [&](const AttentionPlan::Item& item) {
+    const AttentionPlan::Row& row = plan.rows()[item.first_row];
+    const std::uint32_t seen = first_visible(row.position, shape.window);
+    const std::uint32_t begin = item.span == kAllSpans ? seen : std::max(seen, item.span * kSpanTokens);
+    return PageRun{kv.data + kv.layout.page_offset(layer, item.kv_head), row.blocks, begin / kPageTokens,
+                   row.position / kPageTokens + 1};
+  };
+  const auto attend = [&](std::uint32_t index) {
+    const AttentionPlan::Item& item = plan.items()[index];
     QueryRow rows[kQueryRowsMax];
     AttentionTask task;
     task.rows = rows;
@@ -57,9 +65,12 @@ void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
     task.head_dim = shape.head_dim;
     task.rope_dims = shape.rope == nullptr ? 0 : shape.rope->dims();
     task.score_scale = shape.score_scale;
-    task.pages = kv.data + kv.layout.page_offset(layer, item.kv_head);
+    const PageRun run = pages_of(item);
+    task.pages = run.pages;
     task.block_bytes = kv.layout.block_bytes();
-    task.blocks = plan.rows()[item.first_row].blocks;
+    task.blocks = run.blocks;
+    // Many tokens of a sequence read the same pages one after the other.
+    if (index + 1 < items && item.tokens == 1) task.next = pages_of(plan.items()[index + 1]);
     task.window = shape.window;
     task.cap = shape.cap;
     if (item.span != kAllSpans) {
@@ -73,9 +84,9 @@ void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
   };
   if (items == 0) return;
   // Small pieces: items differ in length.
-  const std::uint32_t piece = piece_of(items, 4 * claims_of(host), 1);
+  const std::uint32_t piece = piece_of(items, host.pool.threads(), 4 * kClaimsPerThread, 1);
   run_pieces(host.pool, items, piece, [&](std::uint32_t begin, std::uint32_t end) {
-    for (std::uint32_t i = begin; i < end; ++i) attend(plan.items()[i]);
+    for (std::uint32_t i = begin; i < end; ++i) attend(i);
   });
   host.pool.run(static_cast<std::uint32_t>(plan.joins().size()), [&](std::uint32_t i, std::uint32_t) {
     const AttentionPlan::Join& join = plan.joins()[i];

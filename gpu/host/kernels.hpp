@@ -56,6 +56,12 @@ constexpr std::uint32_t first_visible(std::uint32_t position, std::uint32_t wind
 }
 // What one span gives a row before it joins the others: o[head_dim], then m, l and padding.
 constexpr std::uint32_t partial_floats(std::uint32_t head_dim) { return head_dim + 16; }
+// Pages [begin, end) of a block table.
+struct PageRun {
+  const std::byte* pages = nullptr;
+  const std::uint32_t* blocks = nullptr;
+  std::uint32_t begin = 0, end = 0;
+};
 struct AttentionTask {
   const QueryRow* rows = nullptr;         // [count]
   std::uint32_t count = 0;                // 1 .. kQueryRowsMax
@@ -69,6 +75,7 @@ struct AttentionTask {
   const std::uint32_t* blocks = nullptr;  // block table: [position / 16 + 1]
   std::uint32_t span_begin = 0;           // only positions of spans [span_begin, span_end), where all rows see some
   std::uint32_t span_end = kAllSpans;     //   (one span with `partials`)
+  PageRun next;                           // what the thread will most likely read next: fetched ahead
   float* partials = nullptr;              // [count][partial_floats(head_dim)]: the span's share instead of `out`
 };
 

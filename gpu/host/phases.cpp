@@ -7,6 +7,8 @@
 namespace troupe {
 namespace {
 
+constexpr std::uint32_t kTokensOfABlock = 32;  // so many for each thread are worth reading the weights once more
+
 bool all_finite(std::span<const float> values) {
   constexpr std::size_t kLanes = 16;  // a fixed trip count, for wide instructions
   constexpr std::uint32_t kExponent = 0x7F800000;
@@ -21,26 +23,53 @@ bool all_finite(std::span<const float> values) {
   return std::all_of(std::begin(found), std::end(found), [](std::uint32_t lane) { return lane == 0; });
 }
 
-// linear() in pieces of a multiple of `unit` tiles; then(begin, end) follows each piece on the same thread.
+// How a product of all rows and tokens is cut: where there are many tokens each thread has tokens of its own, as it has
+// in the phases around, so that activations stay in its caches; few tokens share the weights, each thread some rows.
+struct Cut {
+  std::uint32_t tokens, blocks;  // of tokens
+  std::uint32_t tiles, piece;    // of tiles
+
+  Cut(const Host& host, const PackedMatrix& w, std::uint32_t the_tokens, std::uint32_t unit)
+      : tokens(the_tokens),
+        blocks(std::clamp(tokens / kTokensOfABlock, 1U, host.pool.threads())),
+        tiles(w.tiles),
+        piece(piece_of(tiles, ceil_div(host.pool.threads(), blocks), kClaimsPerThread, unit)) {}
+  std::uint32_t block_begin(std::uint32_t block) const {
+    return block == blocks ? tokens : tokens * block / blocks / kTokenTile * kTokenTile;
+  }
+  // fn(tile_begin, tile_end, token_begin, token_end)
+  template <class Fn>
+  void run(ThreadPool& pool, const Fn& fn) const {
+    const std::uint32_t pieces = ceil_div(tiles, piece);
+    alignas(64) const auto part = [cut = *this, pieces, fn](std::uint32_t index, std::uint32_t) {
+      const std::uint32_t block = index / pieces, begin = index % pieces * cut.piece;
+      fn(begin, std::min(cut.tiles, begin + cut.piece), cut.block_begin(block), cut.block_begin(block + 1));
+    };
+    pool.run(blocks * pieces, part);
+  }
+};
+
+// linear() in pieces of a multiple of `unit` tiles; then(tile_begin, tile_end, token_begin, token_end) follows each
+// piece on the same thread.
 template <class Then>
 void linear_then(const Host& host, const PackedMatrix& w, const LinearInput& x, std::uint32_t tokens,
                  const GemmOutput& out, std::uint32_t unit, const Then& then) {
   if (tokens == 0) return;
-  const std::uint32_t piece = piece_of(w.tiles, claims_of(host), unit);
+  const Cut cut(host, w, tokens, unit);
   if (has_codes(w.format)) {
     const auto kernel = host.kernels.gemm;
     const ActivationBlock* const codes = x.codes;
-    run_pieces(host.pool, w.tiles, piece, [=](std::uint32_t begin, std::uint32_t end) {
-      kernel(w, begin, end, codes, 0, tokens, out);
-      then(begin, end);
+    cut.run(host.pool, [=](std::uint32_t begin, std::uint32_t end, std::uint32_t first, std::uint32_t last) {
+      kernel(w, begin, end, codes, first, last, out);
+      then(begin, end, first, last);
     });
     return;
   }
   const auto kernel = host.kernels.gemm_floats;
   const RowsView rows = x.rows;
-  run_pieces(host.pool, w.tiles, piece, [=](std::uint32_t begin, std::uint32_t end) {
-    kernel(w, begin, end, rows.data, rows.stride, 0, tokens, out);
-    then(begin, end);
+  cut.run(host.pool, [=](std::uint32_t begin, std::uint32_t end, std::uint32_t first, std::uint32_t last) {
+    kernel(w, begin, end, rows.data, rows.stride, first, last, out);
+    then(begin, end, first, last);
   });
 }
 
@@ -92,18 +121,19 @@ void gate_mul(const Host& host, Epilogue how, RowsView gate, RowsView up, std::u
 
 void linear(const Host& host, const PackedMatrix& w, const LinearInput& x, std::uint32_t tokens,
             const GemmOutput& out) {
-  linear_then(host, w, x, tokens, out, 2, [](std::uint32_t, std::uint32_t) {});
+  linear_then(host, w, x, tokens, out, takes_two_tiles(out.epilogue) ? 2 : 1, [](auto...) {});
 }
 
 void linear_quantize(const Host& host, const PackedMatrix& w, const LinearInput& x, std::uint32_t tokens,
                      const GemmOutput& out, ActivationBlock* codes) {
   const std::uint32_t tile_columns = takes_two_tiles(out.epilogue) ? kTileRows / 2 : kTileRows;
   const CodesOfRows target{codes, w.tiles * tile_columns, host.kernels.quantize};
-  linear_then(host, w, x, tokens, out, kBlockK / tile_columns, [=](std::uint32_t begin, std::uint32_t end) {
-    const std::uint32_t first = begin * tile_columns;
-    for (std::uint32_t token = 0; token < tokens; ++token)
-      target.put(out.y + token * out.stride + first, token, first, (end - begin) * tile_columns);
-  });
+  linear_then(host, w, x, tokens, out, kBlockK / tile_columns,
+              [=](std::uint32_t begin, std::uint32_t end, std::uint32_t token, std::uint32_t last) {
+                const std::uint32_t first = begin * tile_columns;
+                for (; token < last; ++token)
+                  target.put(out.y + token * out.stride + first, token, first, (end - begin) * tile_columns);
+              });
 }
 
 LogitsPeak peak_of(const HostKernels& kernels, std::span<const float> logits) {
@@ -112,18 +142,19 @@ LogitsPeak peak_of(const HostKernels& kernels, std::span<const float> logits) {
 
 void linear_logits(const Host& host, const PackedMatrix& w, const LinearInput& x, std::uint32_t tokens,
                    const GemmOutput& out, SoftCap cap, LogitsPeak* pieces, LogitsPeak* peaks) {
-  const std::uint32_t piece_tiles = piece_of(w.tiles, claims_of(host), 2);
+  const std::uint32_t piece_tiles = Cut(host, w, tokens, 1).piece;
   const HostKernels& kernels = host.kernels;
-  linear_then(host, w, x, tokens, out, 2, [=, &kernels](std::uint32_t begin, std::uint32_t end) {
-    const std::uint32_t first = begin * kTileRows, count = std::min(end * kTileRows, w.rows) - first;
-    LogitsPeak* const found = pieces + std::size_t{begin / piece_tiles} * tokens;
-    for (std::uint32_t token = 0; token < tokens; ++token) {
-      float* const logits = out.y + token * out.stride + first;
-      if (cap.limit > 0.0F) kernels.soft_cap(logits, count, cap, logits);
-      found[token] = peak_of(kernels, {logits, count});
-      found[token].best.index += first;
-    }
-  });
+  linear_then(host, w, x, tokens, out, 1,
+              [=, &kernels](std::uint32_t begin, std::uint32_t end, std::uint32_t token, std::uint32_t last) {
+                const std::uint32_t first = begin * kTileRows, count = std::min(end * kTileRows, w.rows) - first;
+                LogitsPeak* const found = pieces + std::size_t{begin / piece_tiles} * tokens;
+                for (; token < last; ++token) {
+                  float* const logits = out.y + token * out.stride + first;
+                  if (cap.limit > 0.0F) kernels.soft_cap(logits, count, cap, logits);
+                  found[token] = peak_of(kernels, {logits, count});
+                  found[token].best.index += first;
+                }
+              });
   const std::uint32_t count = ceil_div(w.tiles, piece_tiles);
   for (std::uint32_t token = 0; token < tokens; ++token) {
     LogitsPeak peak = pieces[token];

@@ -59,7 +59,7 @@ WorkspaceShape WorkspaceShape::of(const HyperParameters& p, bool separate_gate_u
   shape.separate_up = separate_gate_up ? p.intermediate_size : 0;
   shape.normed = has_floats ? p.hidden_size : 0;
   shape.projected = post_norms ? p.hidden_size : 0;
-  shape.vocab = padded_rows(p.vocab_size);
+  shape.vocab = (padded_rows(p.vocab_size) / kTileRows | 1U) * kTileRows;
   shape.vocab_size = p.vocab_size;
   return shape;
 }

@@ -19,7 +19,7 @@ struct WorkspaceShape {
   std::size_t separate_up = 0;  // intermediate when a layer's gate and up have different types, else 0
   std::size_t normed = 0;       // hidden when some weights are floats, else 0
   std::size_t projected = 0;    // hidden when norms stand behind layers, else 0
-  std::size_t vocab = 0;        // padded to 16
+  std::size_t vocab = 0;        // padded to an odd number of 16s: rows do not meet in the same sets of a cache
   std::size_t vocab_size = 0;
 
   static WorkspaceShape of(const HyperParameters& hyper, bool separate_gate_up, bool has_floats, bool post_norms);
