@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 
+#include "gpu/host/pieces.hpp"
 #include "test/gpu/random_values.hpp"
 
 namespace troupe {
@@ -246,20 +247,25 @@ TEST_CASE(
 
 TEST_CASE("codes are those of whole rows where a matrix or a head of 16 or 48 values produced them in pieces") {
   Random random(46);
+  const std::uint32_t tokens = GENERATE(11U, 203U);  // rows or tokens are shared out
   for (const std::uint32_t rows_of_w : {64U, 96U, 160U}) {
     RandomRows weights(DType::kQ4_0, rows_of_w, 64, random);
     Arena arena;
     const PackedMatrix w = *pack_matrix(DType::kQ4_0, 64, weights.rows(), arena);
-    const std::uint32_t tokens = 11, tile_blocks = activation_blocks(rows_of_w);
+    const std::uint32_t tile_blocks = activation_blocks(rows_of_w), token_tiles = ceil_div(tokens, kTokenTile);
     const Aligned<float> x(tokens * 64), y(tokens * rows_of_w);
     fill(x, Kind::kOrdinary, random);
-    const Aligned<ActivationBlock> in(2 * activation_blocks(64)), out(2 * tile_blocks, 0x5A), expected(2 * tile_blocks);
+    const Aligned<ActivationBlock> in(token_tiles * activation_blocks(64)), out(token_tiles * tile_blocks, 0x5A),
+        expected(token_tiles * tile_blocks);
+    std::vector<float> alone;  // of the pool with one thread
     for (std::uint32_t token = 0; token < tokens; ++token)
       kPortableKernels.quantize(x.data() + token * 64, 64, in.data() + token / 8 * 2, token % 8);
     for (const std::uint32_t threads : {1U, 3U}) {
       ThreadPool pool(threads);
       linear_quantize({pool, kPortableKernels}, w, {in.data(), {}}, tokens,
                       {y.data(), rows_of_w, Epilogue::kStore, nullptr}, out.data());
+      if (threads == 1) alone.assign(y.data(), y.data() + tokens * rows_of_w);
+      CHECK(std::equal(alone.begin(), alone.end(), y.data()));
       for (std::uint32_t token = 0; token < tokens; ++token) {
         kPortableKernels.quantize(y.data() + token * rows_of_w, rows_of_w, expected.data() + token / 8 * tile_blocks,
                                   token % 8);
@@ -283,7 +289,7 @@ TEST_CASE("the head knows the first of its largest logits, and whether all are f
   std::vector<const std::byte*> rows(weights.rows().begin(), weights.rows().end());
   rows[37] = rows[83];  // the same logit twice, in two pieces
   const PackedMatrix w = *pack_matrix(DType::kF32, 32, rows, arena);
-  const std::uint32_t tokens = 5, stride = 112;
+  const std::uint32_t tokens = GENERATE(5U, 150U), stride = 112;
   const Aligned<float> x(tokens * 32), y(tokens * stride);
   fill(x, Kind::kOrdinary, random);
   for (const std::uint32_t threads : {1U, 4U}) {
@@ -308,6 +314,19 @@ TEST_CASE("the head knows the first of its largest logits, and whether all are f
                   {y.data(), stride, Epilogue::kStore, nullptr}, {}, pieces.data(), peaks.data());
     for (std::uint32_t token = 0; token < tokens; ++token) CHECK(peaks[token].finite == (token != 2));
     x.data()[2 * 32 + 5] = 1.0F;
+  }
+}
+
+TEST_CASE("pieces are of equal number and size for every thread where the things allow it") {
+  struct Case {
+    std::uint32_t things, threads, unit, piece;
+  };
+  // Tiles of SmolLM2's matrices: the busiest of two threads has half of them.
+  const Case cases[] = {{36, 2, 1, 3},     {60, 2, 1, 5}, {192, 2, 4, 12}, {3072, 2, 1, 192},
+                        {3072, 1, 1, 384}, {36, 8, 1, 1}, {5, 2, 1, 1},    {1, 4, 2, 2}};
+  for (const Case& c : cases) {
+    CAPTURE(c.things, c.threads, c.unit);
+    CHECK(piece_of(c.things, c.threads, 8, c.unit) == c.piece);
   }
 }
 
