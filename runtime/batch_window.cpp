@@ -16,7 +16,7 @@ constexpr double kCalm = 0.65;   // share of the target used while no first toke
 // prompts do not stretch it much more. So a burst of prompts is spread, and does not come back as one.
 constexpr double kCalmTimes = 2.5;
 constexpr double kUrgentTimes = 3;
-constexpr double kUrgentShare = 0.35;  // of the target: what is urgent may take it, however few decode
+constexpr double kUrgentShare = 0.25;  // of the target: what is urgent may take it, however few decode
 constexpr double kUrgency = 0.50;      // waiting prompts shall be done in this share of the time they have left
 constexpr double kSolo = 0.25;         // nobody decodes: a step may take this share of a first token's time
 constexpr double kSoloCalm = 16;       // and, without danger, so many fixed costs: longer steps save nothing

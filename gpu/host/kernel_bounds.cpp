@@ -159,6 +159,94 @@ TROUPE_MIX void attention(std::uint64_t rounds) {
   keep(largest), keep(total), keep(values), keep(weights);
 }
 
+// The same with AVX-512 VNNI: a register holds 16 rows.
+namespace wide {
+
+#define TROUPE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"), always_inline)) inline
+#define TROUPE_MIX_512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"), noinline))
+
+template <class T>
+TROUPE_AVX512 T other(T value) {
+  __asm__ volatile("" : "+v"(value));
+  return value;
+}
+
+constexpr int kTokens = 8;
+constexpr double kBlockOperations = 2.0 * 16 * 32 * kTokens;
+
+template <bool kMin>
+TROUPE_AVX512 __m512 add_scaled(__m512 sum, __m512i isum, __m512 scale) {
+  sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(isum), _mm512_mul_ps(scale, other(scale)), sum);
+  return kMin ? _mm512_fmadd_ps(other(scale), other(scale), sum) : sum;
+}
+
+// 16 rows x 32 columns x 8 tokens a round; the zero point is where a sum starts.
+template <bool kNibbles, bool kMin>
+TROUPE_MIX_512 void codes(std::uint64_t rounds) {
+  const __m512i mask = _mm512_set1_epi8(15), zero = _mm512_setzero_si512();
+  __m512i stored = mask, activations = mask;
+  __m512 sums[kTokens] = {};
+  const __m512 scale = _mm512_setzero_ps();
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    __m512i isums[kTokens];
+    TROUPE_UNROLL for (auto& isum : isums) isum = other(zero);
+    TROUPE_UNROLL for (int line = 0; line < 8; ++line) {
+      __m512i w = other(stored);
+      if (kNibbles) w = _mm512_and_si512(line < 4 ? w : _mm512_srli_epi16(w, 4), mask);
+      TROUPE_UNROLL for (auto& isum : isums) isum = other(_mm512_dpbusd_epi32(isum, w, other(activations)));
+    }
+    TROUPE_UNROLL for (int n = 0; n < kTokens; ++n) sums[n] = add_scaled<kMin>(sums[n], isums[n], scale);
+  }
+  keep(sums);
+}
+
+TROUPE_AVX512 __m512 power_of_two(__m512 x) {
+  const __m512 c = _mm512_set1_ps(1.0F);
+  const __m512 n = _mm512_roundscale_ps(x, 8), f = _mm512_sub_ps(x, n);
+  __m512 p = c;
+  TROUPE_UNROLL for (int i = 0; i < 5; ++i) p = _mm512_fmadd_ps(p, f, other(c));
+  const __m512i scaled = _mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_cvtps_epi32(n), 23));
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, c, _CMP_NLT_UQ), _mm512_castsi512_ps(scaled));
+}
+
+TROUPE_MIX_512 void attention(std::uint64_t rounds) {
+  constexpr int kChunks = kHeadDim / 16;
+  __m512i stored = _mm512_set1_epi8(1), query = stored;
+  __m512 unit = _mm512_setzero_ps(), largest = unit, total = unit;
+  __m512i values[kQueries * kChunks] = {};
+  alignas(32) std::int16_t weights[kQueries][16] = {};
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    __m512i scores[kQueries] = {};
+    TROUPE_UNROLL for (int line = 0; line < kHeadDim / 4; ++line) {
+      const __m512i k = other(stored);
+      TROUPE_UNROLL for (auto& score : scores) score = other(_mm512_dpbusd_epi32(score, k, other(query)));
+    }
+    TROUPE_UNROLL for (int n = 0; n < kQueries; ++n) {
+      const __m512 scale = _mm512_mul_ps(other(unit), other(unit));
+      const __m512 score = _mm512_mul_ps(_mm512_cvtepi32_ps(scores[n]), scale);
+      largest = _mm512_max_ps(largest, score);
+      const __m512 e = power_of_two(_mm512_sub_ps(score, other(unit)));
+      total = _mm512_add_ps(total, e);
+      const __m512 weight = _mm512_mul_ps(e, other(unit));
+      largest = _mm512_max_ps(largest, weight);
+      const __m512i p = _mm512_cvtps_epi32(_mm512_mul_ps(weight, other(unit)));
+      _mm256_store_si256(reinterpret_cast<__m256i*>(weights[n]), _mm512_cvtepi32_epi16(p));
+    }
+    TROUPE_UNROLL for (int pair = 0; pair < 8; ++pair) {
+      TROUPE_UNROLL for (int chunk = 0; chunk < kChunks; ++chunk) {
+        const __m512i v = _mm512_cvtepi8_epi16(_mm512_castsi512_si256(other(stored)));
+        TROUPE_UNROLL for (int n = 0; n < kQueries; ++n) {
+          __m512i& value = values[chunk * kQueries + n];
+          value = other(_mm512_dpwssd_epi32(value, v, other(query)));
+        }
+      }
+    }
+  }
+  keep(largest), keep(total), keep(values), keep(weights);
+}
+
+}  // namespace wide
+
 double rate(ThreadPool& pool, void (*mix)(std::uint64_t), double operations, bool quick) {
   constexpr int kTries = 5;
   const auto rounds = static_cast<std::uint64_t>((quick ? 5e7 : 2e9) / operations);  // some milliseconds
@@ -178,6 +266,11 @@ double rate(ThreadPool& pool, void (*mix)(std::uint64_t), double operations, boo
 
 #if defined(__x86_64__)
 KernelBounds kernel_bounds(ThreadPool& pool, std::string_view table, bool quick) {
+  if (table == "avx512" && cpu_features().avx512) {
+    const auto of_codes = [&](auto mix) { return rate(pool, mix, wide::kBlockOperations, quick); };
+    return {of_codes(wide::codes<true, false>), of_codes(wide::codes<true, true>), of_codes(wide::codes<false, false>),
+            rate(pool, wide::attention, kPageOperations, quick)};
+  }
   if (table != "avx2" || !cpu_features().avx2) return {};
   return {rate(pool, nibbles<false>, kBlockOperations, quick), rate(pool, nibbles<true>, kBlockOperations, quick),
           rate(pool, bytes, kBlockOperations, quick), rate(pool, attention, kPageOperations, quick)};

@@ -9,7 +9,7 @@
 namespace troupe {
 
 // Operations a second, as products are counted (a multiplication and an addition are two), on all threads. 0: not known
-// for this table of kernels. There are mixes for avx2.
+// for this table of kernels. There are mixes for avx2 and avx512.
 struct KernelBounds {
   double nibbles = 0;           // 4-bit codes without a minimum, four tokens or more
   double nibbles_with_min = 0;  // with one

@@ -26,13 +26,14 @@ TEST_CASE("the machine's int8 and float rates are measured, for every table of k
   }
 }
 
-TEST_CASE("what the instructions of exact kernels allow is measured for avx2, and not known for other tables") {
+TEST_CASE("what the instructions of exact kernels allow is measured for avx2 and avx512, and not known for other tables") {
   ThreadPool pool(1);
   const KernelBounds none = kernel_bounds(pool, "portable", true);
   CHECK(none.nibbles + none.nibbles_with_min + none.bytes + none.attention == 0.0);
   for (const test::KernelTable& table : test::kernel_tables()) {
-    if (table.native == nullptr || table.name != std::string("avx2")) continue;
-    const KernelBounds bounds = kernel_bounds(pool, "avx2", true);
+    const std::string name = table.name;
+    if (table.native == nullptr || (name != "avx2" && name != "avx512")) continue;
+    const KernelBounds bounds = kernel_bounds(pool, name, true);
     for (const double bound : {bounds.nibbles, bounds.nibbles_with_min, bounds.bytes, bounds.attention}) {
       CHECK(bound > 1e7);
       CHECK(bound < 1e13);  // a loop the compiler took away
