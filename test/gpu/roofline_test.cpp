@@ -26,7 +26,8 @@ TEST_CASE("the machine's int8 and float rates are measured, for every table of k
   }
 }
 
-TEST_CASE("what the instructions of exact kernels allow is measured for avx2 and avx512, and not known for other tables") {
+TEST_CASE(
+    "what the instructions of exact kernels allow is measured for avx2 and avx512, and not known for other tables") {
   ThreadPool pool(1);
   const KernelBounds none = kernel_bounds(pool, "portable", true);
   CHECK(none.nibbles + none.nibbles_with_min + none.bytes + none.attention == 0.0);
