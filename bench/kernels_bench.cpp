@@ -122,6 +122,11 @@ void register_all() {
         kernels->rmsnorm_quantize(x, gain, kColumns, 1e-5F, codes, 0);
       });
     });
+    benchmark::RegisterBenchmark((isa + "/rmsnorm_quantize_tile").c_str(), [kernels](benchmark::State& state) {
+      row(state, [&](const float* x, const float* gain, ActivationBlock* codes, float*) {
+        kernels->rmsnorm_quantize_tile(x, 0, gain, kColumns, 1e-5F, codes);
+      });
+    });
     benchmark::RegisterBenchmark((isa + "/silu").c_str(), [kernels](benchmark::State& state) {
       row(state, [&](const float* x, const float* up, ActivationBlock*, float* y) {
         kernels->gate_mul(Epilogue::kSiluMul, x, up, kColumns, y);

@@ -32,11 +32,11 @@ void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
                float* out, std::size_t out_stride, ActivationBlock* codes) {
   const AttentionShape& shape = plan.shape();
   // Blocks of codes that would lie across two heads are left until all heads are there.
-  const CodesOfRows target{shape.head_dim % kBlockK == 0 ? codes : nullptr, shape.heads * shape.head_dim,
-                           host.kernels.quantize};
-  const auto put = [&](std::uint32_t row, std::uint32_t head, std::uint32_t heads) {
+  const CodesOfRows target(host.kernels, shape.head_dim % kBlockK == 0 ? codes : nullptr, shape.heads * shape.head_dim);
+  const auto put = [&](std::uint32_t row, std::uint32_t rows, std::uint32_t head, std::uint32_t heads) {
     const std::uint32_t first = head * shape.head_dim;
-    if (target.codes != nullptr) target.put(out + row * out_stride + first, row, first, heads * shape.head_dim);
+    if (target.codes == nullptr) return;
+    target.put(out + row * out_stride + first, out_stride, row, row + rows, first, heads * shape.head_dim);
   };
   const auto items = static_cast<std::uint32_t>(plan.items().size());
   const auto kernel = kv.layout.type == KvType::kInt8 ? host.kernels.attention : host.kernels.attend_halves;
@@ -79,8 +79,7 @@ void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
       task.partials = plan.partials() + item.partial;
     }
     kernel(task);
-    for (std::uint32_t t = 0; t < item.tokens && item.span == kAllSpans; ++t)
-      put(item.first_row + t, item.first_head, item.heads);
+    if (item.span == kAllSpans) put(item.first_row, item.tokens, item.first_head, item.heads);
   };
   if (items == 0) return;
   // Small pieces: items differ in length.
@@ -97,13 +96,14 @@ void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
       const std::size_t head = join.item.first_head + r % join.item.heads;
       host.kernels.join_spans(plan.partials() + join.item.partial + r * stride, rows * stride, join.spans,
                               shape.head_dim, out + row * out_stride + head * shape.head_dim);
-      put(static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(head), 1);
+      put(static_cast<std::uint32_t>(row), 1, static_cast<std::uint32_t>(head), 1);
     }
   });
   if (codes == nullptr || target.codes != nullptr) return;
-  const CodesOfRows whole{codes, target.columns, target.quantize};
-  for_each_token(host, static_cast<std::uint32_t>(plan.rows().size()),
-                 [=](std::uint32_t token) { whole.put(out + token * out_stride, token, 0, whole.columns); });
+  const CodesOfRows whole(host.kernels, codes, target.columns);
+  for_each_tokens(host, static_cast<std::uint32_t>(plan.rows().size()), [=](std::uint32_t begin, std::uint32_t end) {
+    whole.put(out + begin * out_stride, out_stride, begin, end, 0, whole.columns);
+  });
 }
 
 }  // namespace troupe

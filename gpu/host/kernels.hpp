@@ -96,6 +96,10 @@ struct HostKernels {
   void (*rmsnorm_quantize)(const float* x, const float* gain, std::uint32_t columns, float eps, ActivationBlock* tile,
                            std::uint32_t slot);
   void (*quantize)(const float* x, std::uint32_t columns, ActivationBlock* tile, std::uint32_t slot);
+  // Both for all slots of a tile: slot i has the row x + i * stride.
+  void (*rmsnorm_quantize_tile)(const float* x, std::size_t stride, const float* gain, std::uint32_t columns, float eps,
+                                ActivationBlock* tile);
+  void (*quantize_tile)(const float* x, std::size_t stride, std::uint32_t columns, ActivationBlock* tile);
 
   // Rows [16 * tile_begin, 16 * tile_end) of w for tokens [token_begin, token_end) (rule 4). token_begin may be any
   // token; where gate and up are one both tile bounds are even. activations: [tiles of 8 tokens][w.blocks].

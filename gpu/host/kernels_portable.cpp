@@ -59,6 +59,16 @@ void quantize(const float* x, std::uint32_t columns, ActivationBlock* tile, std:
   for (std::uint32_t k = 0; k < columns; k += kBlockK) quantize_block(x + k, tile[k / kBlockK], slot);
 }
 
+void rmsnorm_quantize_tile(const float* x, std::size_t stride, const float* gain, std::uint32_t columns, float eps,
+                           ActivationBlock* tile) {
+  for (std::uint32_t slot = 0; slot < kTokenTile; ++slot)
+    rmsnorm_quantize(x + slot * stride, gain, columns, eps, tile, slot);
+}
+
+void quantize_tile(const float* x, std::size_t stride, std::uint32_t columns, ActivationBlock* tile) {
+  for (std::uint32_t slot = 0; slot < kTokenTile; ++slot) quantize(x + slot * stride, columns, tile, slot);
+}
+
 float load_f16(const std::byte* bytes, std::uint32_t index) {
   std::uint16_t half = 0;
   std::memcpy(&half, bytes + 2 * index, sizeof half);
@@ -259,7 +269,7 @@ void exp2_of(const float* x, std::uint32_t n, float* y) {
 }  // namespace
 
 const HostKernels kPortableKernels = {
-    "portable", rmsnorm,   rmsnorm_quantize, quantize,      gemm,       gemm_floats, gate_mul_rows, rope,   hadamard,
+    "portable", rmsnorm,   rmsnorm_quantize, quantize, rmsnorm_quantize_tile, quantize_tile,      gemm,       gemm_floats, gate_mul_rows, rope,   hadamard,
     append_kv,  attention, append_kv_halves, attend_halves, join_spans, soft_cap_of, max_logit,     exp2_of};
 
 }  // namespace troupe

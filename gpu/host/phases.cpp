@@ -80,11 +80,20 @@ void rmsnorm_quantize(const Host& host, RowsView x, const float* gain, std::uint
   const std::size_t tile_blocks = activation_blocks(columns);
   const std::uint32_t blocks = columns / kBlockK;
   const auto kernel = host.kernels.rmsnorm_quantize;
-  for_each_token(host, tokens, [=](std::uint32_t token) {
-    const std::size_t row = order == nullptr ? token : order[token];
-    ActivationBlock* const tile = out + token / kTokenTile * tile_blocks;
-    kernel(x.data + row * x.stride, gain, columns, eps, tile, token % kTokenTile);
-    if (blocks % 2 != 0) zero_slot(tile[blocks], token % kTokenTile);
+  const auto tile_kernel = host.kernels.rmsnorm_quantize_tile;
+  const auto row_of = [=](std::uint32_t token) {
+    return x.data + std::size_t{order == nullptr ? token : order[token]} * x.stride;
+  };
+  for_each_tokens(host, tokens, [=](std::uint32_t begin, std::uint32_t end) {
+    for_each_tile(begin, end, [=](std::uint32_t token, std::uint32_t count) {
+      ActivationBlock* const tile = out + token / kTokenTile * tile_blocks;
+      const bool whole = count == kTokenTile && row_of(token + 7) == row_of(token) + 7 * x.stride;
+      if (whole) tile_kernel(row_of(token), x.stride, gain, columns, eps, tile);
+      for (std::uint32_t slot = token % kTokenTile; count > 0; --count, ++token, ++slot) {
+        if (!whole) kernel(row_of(token), gain, columns, eps, tile, slot);
+        if (blocks % 2 != 0) zero_slot(tile[blocks], slot);
+      }
+    });
   });
 }
 
@@ -111,11 +120,13 @@ void add_rmsnorm(const Host& host, float* y, std::size_t y_stride, const float* 
 void gate_mul(const Host& host, Epilogue how, RowsView gate, RowsView up, std::uint32_t columns, std::uint32_t tokens,
               float* h, std::size_t h_stride, ActivationBlock* codes) {
   const auto kernel = host.kernels.gate_mul;
-  const CodesOfRows target{codes, columns, host.kernels.quantize};
-  for_each_token(host, tokens, [=](std::uint32_t token) {
-    float* const row = h + token * h_stride;
-    kernel(how, gate.data + token * gate.stride, up.data + token * up.stride, columns, row);
-    if (target.codes != nullptr) target.put(row, token, 0, target.columns);
+  const CodesOfRows target(host.kernels, codes, columns);
+  for_each_tokens(host, tokens, [=](std::uint32_t begin, std::uint32_t end) {
+    for_each_tile(begin, end, [=](std::uint32_t first, std::uint32_t count) {
+      for (std::uint32_t token = first; token < first + count; ++token)
+        kernel(how, gate.data + token * gate.stride, up.data + token * up.stride, columns, h + token * h_stride);
+      if (target.codes != nullptr) target.put(h + first * h_stride, h_stride, first, first + count, 0, columns);
+    });
   });
 }
 
@@ -127,12 +138,12 @@ void linear(const Host& host, const PackedMatrix& w, const LinearInput& x, std::
 void linear_quantize(const Host& host, const PackedMatrix& w, const LinearInput& x, std::uint32_t tokens,
                      const GemmOutput& out, ActivationBlock* codes) {
   const std::uint32_t tile_columns = takes_two_tiles(out.epilogue) ? kTileRows / 2 : kTileRows;
-  const CodesOfRows target{codes, w.tiles * tile_columns, host.kernels.quantize};
+  const CodesOfRows target(host.kernels, codes, w.tiles * tile_columns);
   linear_then(host, w, x, tokens, out, kBlockK / tile_columns,
               [=](std::uint32_t begin, std::uint32_t end, std::uint32_t token, std::uint32_t last) {
                 const std::uint32_t first = begin * tile_columns;
-                for (; token < last; ++token)
-                  target.put(out.y + token * out.stride + first, token, first, (end - begin) * tile_columns);
+                target.put(out.y + token * out.stride + first, out.stride, token, last, first,
+                           (end - begin) * tile_columns);
               });
 }
 

@@ -33,30 +33,56 @@ void run_pieces(ThreadPool& pool, std::uint32_t count, std::uint32_t piece, cons
   pool.run(ceil_div(count, piece), tile);
 }
 
-// fn(token) for all tokens; a piece ends with an activation tile when there are enough, so that threads do not share
-// lines.
+// fn(begin, end) over all tokens; a piece ends with an activation tile when there are enough, so that threads do not
+// share lines.
 template <class Fn>
-void for_each_token(const Host& host, std::uint32_t tokens, const Fn& fn) {
+void for_each_tokens(const Host& host, std::uint32_t tokens, const Fn& fn) {
   if (tokens == 0) return;
   const std::uint32_t unit = tokens >= host.pool.threads() * kTokenTile ? kTokenTile : 1;
   const std::uint32_t piece =
       tokens <= kRowsAlone ? tokens : piece_of(tokens, host.pool.threads(), kClaimsPerThread, unit);
-  run_pieces(host.pool, tokens, piece, [fn](std::uint32_t begin, std::uint32_t end) {
+  run_pieces(host.pool, tokens, piece, fn);
+}
+template <class Fn>
+void for_each_token(const Host& host, std::uint32_t tokens, const Fn& fn) {
+  for_each_tokens(host, tokens, [fn](std::uint32_t begin, std::uint32_t end) {
     for (std::uint32_t token = begin; token < end; ++token) fn(token);
   });
+}
+
+// fn(token, count) for the parts of [begin, end) that lie in one activation tile each.
+template <class Fn>
+void for_each_tile(std::uint32_t begin, std::uint32_t end, const Fn& fn) {
+  while (begin < end) {
+    const std::uint32_t count = std::min(end - begin, kTokenTile - begin % kTokenTile);
+    fn(begin, count);
+    begin += count;
+  }
 }
 
 // Rows of activations being quantised piece by piece: columns [first, first + count) of `token`, whole blocks of 32.
 struct CodesOfRows {
   ActivationBlock* codes;
   std::uint32_t columns;  // of a row
-  void (*quantize)(const float* x, std::uint32_t columns, ActivationBlock* tile, std::uint32_t slot);
+  decltype(HostKernels::quantize) quantize;
+  decltype(HostKernels::quantize_tile) quantize_tile;
 
-  void put(const float* x, std::uint32_t token, std::uint32_t first, std::uint32_t count) const {
-    ActivationBlock* const tile = codes + std::size_t{token / kTokenTile} * activation_blocks(columns);
-    const std::uint32_t slot = token % kTokenTile, blocks = columns / kBlockK;
-    quantize(x, count, tile + first / kBlockK, slot);
-    if (first + count == columns && blocks % 2 != 0) zero_slot(tile[blocks], slot);
+  CodesOfRows(const HostKernels& kernels, ActivationBlock* the_codes, std::uint32_t the_columns)
+      : codes(the_codes), columns(the_columns), quantize(kernels.quantize), quantize_tile(kernels.quantize_tile) {}
+  // x: of the first token.
+  void put(const float* x, std::size_t stride, std::uint32_t token_begin, std::uint32_t token_end, std::uint32_t first,
+           std::uint32_t count) const {
+    const std::uint32_t blocks = columns / kBlockK;
+    const bool odd = first + count == columns && blocks % 2 != 0;
+    for_each_tile(token_begin, token_end, [&](std::uint32_t token, std::uint32_t tokens) {
+      ActivationBlock* const tile = codes + std::size_t{token / kTokenTile} * activation_blocks(columns);
+      const float* const row = x + (token - token_begin) * stride;
+      if (tokens == kTokenTile) quantize_tile(row, stride, count, tile + first / kBlockK);
+      for (std::uint32_t i = 0; i < tokens; ++i) {
+        if (tokens < kTokenTile) quantize(row + i * stride, count, tile + first / kBlockK, token % kTokenTile + i);
+        if (odd) zero_slot(tile[blocks], token % kTokenTile + i);
+      }
+    });
   }
 };
 

@@ -50,6 +50,32 @@ TEST_CASE("norms and activations are the same bits on every instruction set") {
   }
 }
 
+TEST_CASE("a tile's activations at once are those of its rows on every instruction set") {
+  Random random(kSeed + 2);
+  for (const HostKernels* kernels : tested_kernels()) {
+    for (const Kind kind : kKinds) {
+      for (const std::uint32_t columns : {32U, 64U, 96U, 576U, 32U * (1 + random.below(40))}) {
+        CAPTURE(kernels->name, static_cast<int>(kind), columns);
+        const std::size_t stride = columns + 16 * random.below(3);
+        const Aligned<float> x(kTokenTile * stride), gain(columns);
+        fill(x, kind, random);
+        fill(gain, Kind::kOrdinary, random);
+        const QuantizedRow expected(columns), actual(columns);
+        for (std::uint32_t slot = 0; slot < kTokenTile; ++slot)
+          kPortableKernels.quantize(x.data() + slot * stride, columns, expected.blocks.data(), slot);
+        kernels->quantize_tile(x.data(), stride, columns, actual.blocks.data());
+        CHECK(same_bits(expected.blocks, actual.blocks));
+
+        for (std::uint32_t slot = 0; slot < kTokenTile; ++slot)
+          kPortableKernels.rmsnorm_quantize(x.data() + slot * stride, gain.data(), columns, 1e-5F,
+                                            expected.blocks.data(), slot);
+        kernels->rmsnorm_quantize_tile(x.data(), stride, gain.data(), columns, 1e-5F, actual.blocks.data());
+        CHECK(same_bits(expected.blocks, actual.blocks));
+      }
+    }
+  }
+}
+
 TEST_CASE("powers of two, SiLU, GELU and soft caps are the same bits on every instruction set") {
   Random random(kSeed + 1);
   for (const HostKernels* kernels : tested_kernels()) {
