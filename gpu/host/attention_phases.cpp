@@ -1,34 +1,48 @@
 // The phases around attention: K/V of the step's rows are stored, then every row attends.
+#include <atomic>
+
 #include "gpu/host/phases.hpp"
 #include "gpu/host/pieces.hpp"
 
 namespace troupe {
 
-void append_kv(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, float* qkv,
-               std::size_t qkv_stride, const HeadNorms& norms, std::span<std::uint8_t> poisoned) {
+namespace {
+
+// Stores K and V of one row and kv head: normalised, K rotated.
+void append_head(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, const QkvRows& qkv,
+                 std::uint32_t token, std::uint32_t kv_head) {
   const AttentionShape& shape = plan.shape();
   const auto append = kv.layout.type == KvType::kInt8 ? host.kernels.append_kv : host.kernels.append_kv_halves;
-  const std::size_t k_begin = std::size_t{shape.heads} * shape.head_dim;
-  const std::size_t v_begin = k_begin + std::size_t{shape.kv_heads} * shape.head_dim;
+  const AttentionPlan::Row& row = plan.rows()[token];
+  float* const k = qkv.data + token * qkv.stride + std::size_t{shape.heads + kv_head} * shape.head_dim;
+  const float* const v = k + std::size_t{shape.kv_heads} * shape.head_dim;
+  if (qkv.norms.k != nullptr) host.kernels.rmsnorm(k, qkv.norms.k, shape.head_dim, qkv.norms.eps, k);
+  if (shape.rope != nullptr) host.kernels.rope(k, shape.rope->row(row.position), shape.rope->dims());
+  std::byte* const block = kv.data + row.blocks[row.position / kPageTokens] * kv.layout.block_bytes();
+  if (append(block + kv.layout.page_offset(layer, kv_head), row.position % kPageTokens, k, v, shape.head_dim)) return;
+  std::atomic_ref(qkv.poisoned[token]).store(1, std::memory_order_relaxed);  // of several heads at once perhaps
+}
+
+void normalise_queries(const Host& host, const AttentionShape& shape, const QkvRows& qkv, std::uint32_t token,
+                       std::uint32_t first_head, std::uint32_t heads) {
+  if (qkv.norms.q == nullptr) return;
+  float* q = qkv.data + token * qkv.stride + std::size_t{first_head} * shape.head_dim;
+  for (; heads > 0; --heads, q += shape.head_dim)
+    host.kernels.rmsnorm(q, qkv.norms.q, shape.head_dim, qkv.norms.eps, q);
+}
+
+}  // namespace
+
+void append_kv(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, const QkvRows& qkv) {
+  if (plan.appends_by_item()) return;
+  const AttentionShape& shape = plan.shape();
   for_each_token(host, static_cast<std::uint32_t>(plan.rows().size()), [&](std::uint32_t token) {
-    const AttentionPlan::Row& row = plan.rows()[token];
-    for (std::uint32_t head = 0; norms.q != nullptr && head < shape.heads; ++head) {
-      float* const q = qkv + token * qkv_stride + std::size_t{head} * shape.head_dim;
-      host.kernels.rmsnorm(q, norms.q, shape.head_dim, norms.eps, q);
-    }
-    std::byte* const block = kv.data + row.blocks[row.position / kPageTokens] * kv.layout.block_bytes();
-    for (std::uint32_t head = 0; head < shape.kv_heads; ++head) {
-      float* const k = qkv + token * qkv_stride + k_begin + std::size_t{head} * shape.head_dim;
-      const float* const v = qkv + token * qkv_stride + v_begin + std::size_t{head} * shape.head_dim;
-      if (norms.k != nullptr) host.kernels.rmsnorm(k, norms.k, shape.head_dim, norms.eps, k);
-      if (shape.rope != nullptr) host.kernels.rope(k, shape.rope->row(row.position), shape.rope->dims());
-      const std::uint32_t slot = row.position % kPageTokens;
-      if (!append(block + kv.layout.page_offset(layer, head), slot, k, v, shape.head_dim)) poisoned[token] = 1;
-    }
+    normalise_queries(host, shape, qkv, token, 0, shape.heads);
+    for (std::uint32_t head = 0; head < shape.kv_heads; ++head) append_head(host, plan, kv, layer, qkv, token, head);
   });
 }
 
-void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, RowsView qkv,
+void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, const QkvRows& qkv,
                float* out, std::size_t out_stride, ActivationBlock* codes) {
   const AttentionShape& shape = plan.shape();
   // Blocks of codes that would lie across two heads are left until all heads are there.
@@ -49,6 +63,10 @@ void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
   };
   const auto attend = [&](std::uint32_t index) {
     const AttentionPlan::Item& item = plan.items()[index];
+    if (plan.appends_by_item()) {
+      normalise_queries(host, shape, qkv, item.first_row, item.first_head, item.heads);
+      append_head(host, plan, kv, layer, qkv, item.first_row, item.kv_head);
+    }
     QueryRow rows[kQueryRowsMax];
     AttentionTask task;
     task.rows = rows;

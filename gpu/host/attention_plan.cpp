@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::uint32_t kItemsPerThread = 2;       // an item larger than this share of the step is split by spans
 constexpr std::uint32_t kSpansWorthSplitting = 3;  // fewer: the heads of a group are split instead
+// Of a thread, to leave room in a second cache for the weights that pass through it meanwhile.
+constexpr std::size_t kBytesAheadMax = 256 * 1024;
+constexpr std::uint32_t kBlocksAheadMax = 256;
 constexpr std::uint64_t kPartialBytesMax = 64U << 20;
 
 std::uint32_t ceil_div(std::uint32_t a, std::uint32_t b) { return (a + b - 1) / b; }
@@ -42,6 +45,40 @@ AttentionPlan::AttentionPlan(const AttentionShape& shape, std::uint32_t rows_max
   rows_.reserve(rows_max);
   items_.reserve(std::size_t{rows_max} * shape.heads + spans_max);
   joins_.reserve(std::size_t{kItemsPerThread} * threads);
+  blocks_.reserve(std::size_t{kBlocksAheadMax} * threads);
+  blocks_end_.assign(threads + 1, 0);
+}
+
+// The blocks of the items of a thread's share (ThreadPool::run), in their order.
+void AttentionPlan::list_blocks() {
+  blocks_.clear();
+  for (std::uint32_t thread = 0; thread < threads_; ++thread) {
+    const std::size_t end = blocks_.size() + kBlocksAheadMax;
+    const std::uint32_t* sequence = nullptr;
+    for (std::size_t i = items_.size() * thread / threads_; i < items_.size() * (thread + 1) / threads_; ++i) {
+      const Row& row = rows_[items_[i].first_row];
+      if (row.blocks == sequence) continue;  // the other heads of what is listed
+      sequence = row.blocks;
+      const std::uint32_t last = row.position / kPageTokens;
+      for (std::uint32_t page = first_visible(row.position, shape_.window) / kPageTokens; page <= last; ++page)
+        if (blocks_.size() < end) blocks_.push_back(row.blocks[page]);
+    }
+    blocks_end_[thread + 1] = static_cast<std::uint32_t>(blocks_.size());
+  }
+}
+
+void AttentionPlan::fetch_ahead(const KvPool& kv, std::uint32_t layer, std::span<FetchAhead> ahead) const {
+  const std::size_t bytes = kv.layout.kv_heads * kv.layout.page_bytes();
+  for (std::uint32_t thread = 0; thread < threads_; ++thread) {
+    const std::uint32_t *const begin = blocks_.data() + blocks_end_[thread], *const end = blocks_.data() +
+                                                                                          blocks_end_[thread + 1];
+    ahead[thread] = {kv.data + kv.layout.page_offset(layer, 0),
+                     kv.layout.block_bytes(),
+                     bytes,
+                     begin,
+                     std::min(end, begin + kBytesAheadMax / bytes),
+                     0};
+  }
 }
 
 void AttentionPlan::build(std::span<const SequenceRows> sequences) {
@@ -61,6 +98,8 @@ void AttentionPlan::build(std::span<const SequenceRows> sequences) {
   const std::uint32_t heads = heads_of_item(sequences);
   for (const SequenceRows& sequence : sequences) add_items(sequence, heads);
   split_long_items();
+  appends_by_item_ = heads == shape_.heads / shape_.kv_heads && joins_.empty() &&
+                     std::all_of(sequences.begin(), sequences.end(), [](const auto& s) { return s.rows == 1; });
   // Longest first: a long one claimed last would be waited for. Equal ones stay in order.
   if (sequences.size() > 1 || !joins_.empty()) {
     std::sort(items_.begin(), items_.end(), [&](const Item& a, const Item& b) {
@@ -70,6 +109,7 @@ void AttentionPlan::build(std::span<const SequenceRows> sequences) {
       return a.span < b.span;
     });
   }
+  list_blocks();
 }
 
 // All heads of a group read K and V once when there is enough work without splitting the group.

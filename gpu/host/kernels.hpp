@@ -26,12 +26,24 @@ enum class Epilogue : std::uint8_t {
 };
 constexpr bool takes_two_tiles(Epilogue epilogue) { return epilogue >= Epilogue::kSiluMul; }
 
+// What a thread will read after a product, fetched into its second cache between this one's multiplications, some lines
+// at a time: `bytes` of each block in [block, end). A product leaves it where it came to.
+struct alignas(64) FetchAhead {
+  const std::byte* base = nullptr;  // of block 0
+  std::size_t stride = 0;           // from one block to the next
+  std::size_t bytes = 0;
+  const std::uint32_t* block = nullptr;
+  const std::uint32_t* end = nullptr;
+  std::size_t at = 0;  // bytes of *block that were fetched
+};
+
 // y [tokens][stride] floats; stride >= the padded output columns: 16 * tiles, half of it where gate and up are one.
 struct GemmOutput {
   float* y = nullptr;
   std::size_t stride = 0;
   Epilogue epilogue = Epilogue::kStore;
   const float* bias = nullptr;  // [16 * tiles] in the packed order, added to acc first; nullptr: none
+  FetchAhead* ahead = nullptr;  // for phases [threads]; nullptr: nothing is fetched
 };
 
 // x becomes limit * tanh(x / limit), from score_cap() or logit_cap() (rule 13).

@@ -19,6 +19,8 @@
 
 namespace troupe {
 const HostKernels kAvxVnniKernels = {
-    "avxvnni", rmsnorm,   rmsnorm_quantize, quantize, rmsnorm_quantize_tile, quantize_tile,      gemm,       gemm_floats, gate_mul_rows, rope,   hadamard,
-    append_kv, attention, append_kv_halves, attend_halves, join_spans, soft_cap_of, max_logit,     exp2_of};
+    "avxvnni",     rmsnorm,     rmsnorm_quantize, quantize,         rmsnorm_quantize_tile,
+    quantize_tile, gemm,        gemm_floats,      gate_mul_rows,    rope,
+    hadamard,      append_kv,   attention,        append_kv_halves, attend_halves,
+    join_spans,    soft_cap_of, max_logit,        exp2_of};
 }  // namespace troupe

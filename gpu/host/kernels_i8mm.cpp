@@ -18,7 +18,8 @@
 #include "gpu/host/simd/gemm.inc"
 
 namespace troupe {
-const HostKernels kI8mmKernels = {"i8mm",        rmsnorm,    rmsnorm_quantize, quantize, rmsnorm_quantize_tile, quantize_tile,  gemm,      gemm_floats,
-                                  gate_mul_rows, rope,       hadamard,         append_kv, attention, append_kv_halves,
-                                  attend_halves, join_spans, soft_cap_of,      max_logit, exp2_of};
+const HostKernels kI8mmKernels = {"i8mm",        rmsnorm,     rmsnorm_quantize, quantize,         rmsnorm_quantize_tile,
+                                  quantize_tile, gemm,        gemm_floats,      gate_mul_rows,    rope,
+                                  hadamard,      append_kv,   attention,        append_kv_halves, attend_halves,
+                                  join_spans,    soft_cap_of, max_logit,        exp2_of};
 }  // namespace troupe

@@ -269,7 +269,9 @@ void exp2_of(const float* x, std::uint32_t n, float* y) {
 }  // namespace
 
 const HostKernels kPortableKernels = {
-    "portable", rmsnorm,   rmsnorm_quantize, quantize, rmsnorm_quantize_tile, quantize_tile,      gemm,       gemm_floats, gate_mul_rows, rope,   hadamard,
-    append_kv,  attention, append_kv_halves, attend_halves, join_spans, soft_cap_of, max_logit,     exp2_of};
+    "portable",    rmsnorm,     rmsnorm_quantize, quantize,         rmsnorm_quantize_tile,
+    quantize_tile, gemm,        gemm_floats,      gate_mul_rows,    rope,
+    hadamard,      append_kv,   attention,        append_kv_halves, attend_halves,
+    join_spans,    soft_cap_of, max_logit,        exp2_of};
 
 }  // namespace troupe

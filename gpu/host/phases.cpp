@@ -37,13 +37,13 @@ struct Cut {
   std::uint32_t block_begin(std::uint32_t block) const {
     return block == blocks ? tokens : tokens * block / blocks / kTokenTile * kTokenTile;
   }
-  // fn(tile_begin, tile_end, token_begin, token_end)
+  // fn(tile_begin, tile_end, token_begin, token_end, thread)
   template <class Fn>
   void run(ThreadPool& pool, const Fn& fn) const {
     const std::uint32_t pieces = ceil_div(tiles, piece);
-    alignas(64) const auto part = [cut = *this, pieces, fn](std::uint32_t index, std::uint32_t) {
+    alignas(64) const auto part = [cut = *this, pieces, fn](std::uint32_t index, std::uint32_t thread) {
       const std::uint32_t block = index / pieces, begin = index % pieces * cut.piece;
-      fn(begin, std::min(cut.tiles, begin + cut.piece), cut.block_begin(block), cut.block_begin(block + 1));
+      fn(begin, std::min(cut.tiles, begin + cut.piece), cut.block_begin(block), cut.block_begin(block + 1), thread);
     };
     pool.run(blocks * pieces, part);
   }
@@ -59,18 +59,22 @@ void linear_then(const Host& host, const PackedMatrix& w, const LinearInput& x, 
   if (has_codes(w.format)) {
     const auto kernel = host.kernels.gemm;
     const ActivationBlock* const codes = x.codes;
-    cut.run(host.pool, [=](std::uint32_t begin, std::uint32_t end, std::uint32_t first, std::uint32_t last) {
-      kernel(w, begin, end, codes, first, last, out);
-      then(begin, end, first, last);
-    });
+    cut.run(host.pool,
+            [=](std::uint32_t begin, std::uint32_t end, std::uint32_t first, std::uint32_t last, std::uint32_t thread) {
+              GemmOutput mine = out;
+              if (out.ahead != nullptr) mine.ahead += thread;
+              kernel(w, begin, end, codes, first, last, mine);
+              then(begin, end, first, last);
+            });
     return;
   }
   const auto kernel = host.kernels.gemm_floats;
   const RowsView rows = x.rows;
-  cut.run(host.pool, [=](std::uint32_t begin, std::uint32_t end, std::uint32_t first, std::uint32_t last) {
-    kernel(w, begin, end, rows.data, rows.stride, first, last, out);
-    then(begin, end, first, last);
-  });
+  cut.run(host.pool,
+          [=](std::uint32_t begin, std::uint32_t end, std::uint32_t first, std::uint32_t last, std::uint32_t) {
+            kernel(w, begin, end, rows.data, rows.stride, first, last, out);
+            then(begin, end, first, last);
+          });
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #pragma once
 // The phases of a forward pass, each split over the pool and done when it returns. A layer is:
-//   rmsnorm_quantize, linear (q/k/v), append_kv, attention, linear (o, kAdd),
+//   rmsnorm_quantize, linear (q/k/v), append_kv (unless attention does so), attention, linear (o, kAdd),
 //   rmsnorm_quantize, linear_quantize (gate/up, kSiluMul), linear (down, kAdd)
 // with rmsnorm in place of rmsnorm_quantize where the weights are floats. What is quantised is so where it was
 // produced, by the thread that has it in its cache.
@@ -84,6 +84,11 @@ struct SequenceRows {
   const std::uint32_t* blocks = nullptr;  // block table up to the last row's position; must outlive the plan's use
 };
 
+struct KvPool {
+  KvLayout layout;
+  std::byte* data = nullptr;  // [blocks] of layout.block_bytes()
+};
+
 // What rows attend to, worked out once a step and used by every layer. Everything is allocated by make(): for steps of
 // up to `rows_max` rows at positions below `positions`.
 class AttentionPlan {
@@ -118,17 +123,22 @@ class AttentionPlan {
   std::span<const Row> rows() const { return rows_; }
   std::span<const Item> items() const { return items_; }
   std::span<const Join> joins() const { return joins_; }
+  // Each item is all that reads what its row appends: it can do so itself, which saves a phase.
+  bool appends_by_item() const { return appends_by_item_; }
   float* partials() const { return partials_.as<float>(); }
   // Of one layer's attention, for who measures: multiplications and additions, and K/V bytes read.
   std::uint64_t operations() const;
   std::uint64_t bytes(const KvLayout& layout) const;
   const AttentionShape& shape() const { return shape_; }
+  // ahead[thread]: what each thread will read first of a layer's K/V.
+  void fetch_ahead(const KvPool& kv, std::uint32_t layer, std::span<FetchAhead> ahead) const;
 
  private:
   AttentionPlan(const AttentionShape& shape, std::uint32_t rows_max, std::uint32_t threads, Storage partials);
   std::uint32_t heads_of_item(std::span<const SequenceRows> sequences) const;
   void add_items(const SequenceRows& sequence, std::uint32_t heads_per_item);
   void split_long_items();
+  void list_blocks();
   bool split(const Item& item);
   std::uint32_t span_begin_of(const Item& item) const;
   std::uint32_t span_end_of(const Item& item) const;
@@ -141,13 +151,11 @@ class AttentionPlan {
   std::vector<Row> rows_;
   std::vector<Item> items_;
   std::vector<Join> joins_;
+  bool appends_by_item_ = false;
+  std::vector<std::uint32_t> blocks_;      // that threads will read, one thread's after the other's
+  std::vector<std::uint32_t> blocks_end_;  // [threads + 1]
   Storage partials_;
   std::size_t partials_used_ = 0;  // floats
-};
-
-struct KvPool {
-  KvLayout layout;
-  std::byte* data = nullptr;  // [blocks] of layout.block_bytes()
 };
 
 // Norms of each head of q and k, before they rotate: [head_dim]; nullptr: none.
@@ -157,12 +165,19 @@ struct HeadNorms {
   float eps = 0.0F;
 };
 
-// qkv rows: [heads * head_dim | kv_heads * head_dim | kv_heads * head_dim]. append_kv normalises Q and K and rotates K
-// in place, stores K and V of all rows, and sets poisoned[row] to 1 where they are not finite; attention must come
-// after it and writes out rows [heads * head_dim], and their codes where `codes` is not nullptr.
-void append_kv(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, float* qkv,
-               std::size_t qkv_stride, const HeadNorms& norms, std::span<std::uint8_t> poisoned);
-void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, RowsView qkv,
+// Q, K and V of the step's rows: [heads * head_dim | kv_heads * head_dim | kv_heads * head_dim].
+struct QkvRows {
+  float* data = nullptr;
+  std::size_t stride = 0;
+  HeadNorms norms;
+  std::span<std::uint8_t> poisoned;  // [row]: set to 1 where K or V is not finite
+};
+
+// append_kv normalises Q and K and rotates K in place and stores K and V of all rows: not where
+// plan.appends_by_item(), for then attention does so. attention must come after it and writes out rows
+// [heads * head_dim], and their codes where `codes` is not nullptr.
+void append_kv(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, const QkvRows& qkv);
+void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, const QkvRows& qkv,
                float* out, std::size_t out_stride, ActivationBlock* codes);
 
 }  // namespace troupe

@@ -52,18 +52,18 @@ LinearInput normalise(const Forward& f, std::int32_t layer, const float* gain, b
 // workspace.x += w rows, or += post_norm(w rows). codes: the rows' own where w takes codes.
 void add_projection(const Forward& f, const char* name, std::int32_t layer, const PackedMatrix& matrix,
                     const std::vector<float>& bias, const std::vector<float>& post_norm, const LinearInput& rows,
-                    std::uint32_t tokens) {
+                    std::uint32_t tokens, FetchAhead* ahead = nullptr) {
   StepWorkspace& w = f.workspace;
   std::size_t width = w.shape.hidden;
   const float* bias_or_null = bias.empty() ? nullptr : bias.data();
   if (post_norm.empty()) {
     Phase phase(f, name, layer, tokens, matrix);
-    linear(f.host, matrix, rows, tokens, GemmOutput{w.x, width, Epilogue::kAdd, bias_or_null});
+    linear(f.host, matrix, rows, tokens, GemmOutput{w.x, width, Epilogue::kAdd, bias_or_null, ahead});
     return;
   }
   {
     Phase phase(f, name, layer, tokens, matrix);
-    linear(f.host, matrix, rows, tokens, GemmOutput{w.projected, width, Epilogue::kStore, bias_or_null});
+    linear(f.host, matrix, rows, tokens, GemmOutput{w.projected, width, Epilogue::kStore, bias_or_null, ahead});
   }
   Phase phase(f, "norm", layer, tokens);
   const HyperParameters& p = f.model.hyper;
@@ -76,7 +76,7 @@ void run_qkv(const Forward& f, std::int32_t layer, const FusedLinear& qkv, const
   for (const FusedLinear::Part& part : qkv.parts) {
     Phase phase(f, "q/k/v", layer, tokens, part.matrix);
     linear(f.host, part.matrix, x, tokens,
-           GemmOutput{w.qkv + part.first_column, w.shape.qkv, Epilogue::kStore, part.bias_or_null()});
+           GemmOutput{w.qkv + part.first_column, w.shape.qkv, Epilogue::kStore, part.bias_or_null(), f.ahead.data()});
   }
 }
 
@@ -101,7 +101,8 @@ void run_gate_up(const Forward& f, std::int32_t layer, const FusedLinear& gate_u
            codes);
 }
 
-void run_layer(const Forward& f, const AttentionPlan& plan, std::uint32_t index, std::span<std::uint8_t> poisoned) {
+void run_layer(const Forward& f, const AttentionPlan& plan, const AttentionPlan* next, std::uint32_t index,
+               std::span<std::uint8_t> poisoned) {
   const HostLayer& layer = f.model.layers[index];
   const auto number = static_cast<std::int32_t>(index);
   StepWorkspace& w = f.workspace;
@@ -111,23 +112,25 @@ void run_layer(const Forward& f, const AttentionPlan& plan, std::uint32_t index,
   LinearInput x =
       normalise(f, number, layer.attn_norm.data(), layer.qkv.takes_codes(), layer.qkv.takes_floats(), tokens);
   run_qkv(f, number, layer.qkv, x, tokens);
-  {
+  HeadNorms norms{layer.q_norm.empty() ? nullptr : layer.q_norm.data(),
+                  layer.k_norm.empty() ? nullptr : layer.k_norm.data(), f.model.hyper.rms_norm_eps};
+  QkvRows qkv{w.qkv, w.shape.qkv, norms, poisoned};
+  if (!plan.appends_by_item()) {
     Phase phase(f, "append K/V", number, tokens);
-    HeadNorms norms{layer.q_norm.empty() ? nullptr : layer.q_norm.data(),
-                    layer.k_norm.empty() ? nullptr : layer.k_norm.data(), f.model.hyper.rms_norm_eps};
-    append_kv(f.host, plan, f.kv, index, w.qkv, w.shape.qkv, norms, poisoned);
+    append_kv(f.host, plan, f.kv, index, qkv);
   }
   {
     Phase phase(f, number, plan);
-    attention(f.host, plan, f.kv, index, {w.qkv, w.shape.qkv}, w.attention, w.shape.attention, codes_for(layer.o));
+    attention(f.host, plan, f.kv, index, qkv, w.attention, w.shape.attention, codes_for(layer.o));
   }
   add_projection(f, "o", number, layer.o, layer.o_bias, layer.post_attention_norm,
                  {w.produced, {w.attention, w.shape.attention}}, tokens);
 
   x = normalise(f, number, layer.ffn_norm.data(), layer.gate_up.takes_codes(), layer.gate_up.takes_floats(), tokens);
   run_gate_up(f, number, layer.gate_up, x, tokens, codes_for(layer.down));
+  if (next != nullptr) next->fetch_ahead(f.kv, index + 1, f.ahead);
   add_projection(f, "down", number, layer.down, {}, layer.post_ffw_norm, {w.produced, {w.gate, w.shape.intermediate}},
-                 tokens);
+                 tokens, f.ahead.data());
 }
 
 }  // namespace
@@ -144,8 +147,11 @@ void embed(const Forward& f, std::span<const TokenId> tokens) {
 
 void run_layers(const Forward& f, std::span<const AttentionPlan> plans, std::span<std::uint8_t> poisoned) {
   std::fill(poisoned.begin(), poisoned.end(), std::uint8_t{0});
-  for (std::uint32_t layer = 0; layer < f.model.layers.size(); ++layer)
-    run_layer(f, plans[f.model.layers[layer].attention], layer, poisoned);
+  auto layers = static_cast<std::uint32_t>(f.model.layers.size());
+  auto plan_of = [&](std::uint32_t layer) -> const AttentionPlan& { return plans[f.model.layers[layer].attention]; };
+  plan_of(0).fetch_ahead(f.kv, 0, f.ahead);
+  for (std::uint32_t layer = 0; layer < layers; ++layer)
+    run_layer(f, plan_of(layer), layer + 1 < layers ? &plan_of(layer + 1) : nullptr, layer, poisoned);
 }
 
 void run_pooling(const Forward& f, std::span<PooledRows> inputs) {

@@ -15,6 +15,7 @@ struct Forward {
   const HostModel& model;
   StepWorkspace& workspace;
   KvPool kv;
+  std::span<FetchAhead> ahead;   // [threads]: K/V of the next attention
   Profiler* profiler = nullptr;  // of a step that is profiled
 };
 

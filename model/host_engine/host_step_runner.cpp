@@ -71,6 +71,7 @@ HostStepRunner::HostStepRunner(std::shared_ptr<const HostModel> model, const Hos
       workspace_(std::move(workspace)),
       kv_storage_(std::move(kv)),
       attention_plans_(std::move(plans)),
+      ahead_(limits.threads),
       profiler_(std::move(profiler)),
       result_(StepResult{}),
       sums_(limits.rows_max) {
@@ -222,7 +223,7 @@ void HostStepRunner::pool_inputs(const Forward& forward) {
 void HostStepRunner::compute(const StepPlan& plan, Profiler* profiler) {
   if (tokens_.empty()) return;
   Host host{pool_, kernels_};
-  Forward forward{host, *model_, workspace_, KvPool{model_->kv_layout, kv_storage_.data()}, profiler};
+  Forward forward{host, *model_, workspace_, KvPool{model_->kv_layout, kv_storage_.data()}, ahead_, profiler};
   embed(forward, tokens_);
   for (AttentionPlan& attention : attention_plans_) attention.build(sequences_);
   run_layers(forward, attention_plans_, poisoned_);

@@ -66,6 +66,7 @@ class HostStepRunner : public StepRunner {
   StepWorkspace workspace_;
   Storage kv_storage_;
   std::vector<AttentionPlan> attention_plans_;  // one for each of model_->attention
+  std::vector<FetchAhead> ahead_;               // one a thread
   std::vector<Sampler> samplers_;               // one a thread
   const std::shared_ptr<Profiler> profiler_;    // may be none
 

@@ -208,4 +208,21 @@ TEST_CASE("more tokens than one pass over the weights takes are the same bits as
   }
 }
 
+TEST_CASE("what is fetched for the next phase changes no bit and ends where its list does") {
+  Random random(77);
+  const Problem problem(DType::kQ4_1, 64, 576, 16, random);
+  const std::uint32_t blocks[] = {2, 0, 1};
+  const Aligned<std::byte> pages(3 * 1024);
+  for (const HostKernels* kernels : tested_kernels()) {
+    CAPTURE(kernels->name);
+    const Aligned<float> expected = problem.run(*kernels, Epilogue::kStore, false), y = problem.start();
+    FetchAhead ahead{pages.data(), 1024, 700, std::begin(blocks), std::end(blocks), 0};
+    GemmOutput out{y.data(), problem.stride(), Epilogue::kStore, nullptr, &ahead};
+    problem.multiply(*kernels, 0, problem.w.tiles, 0, problem.tokens, out);
+    CHECK(same_bits(expected, y));
+    CHECK(ahead.block == (kernels == &kPortableKernels ? std::begin(blocks) : std::end(blocks)));
+    CHECK(ahead.at == 0);
+  }
+}
+
 }  // namespace troupe

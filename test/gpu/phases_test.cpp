@@ -1,11 +1,10 @@
-// The phases over a pool: same bits for every number of threads, and attention plans that cover every head once.
+// The phases over a pool: same bits for every number of threads.
 #include "gpu/host/phases.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <limits>
-#include <map>
 
 #include "gpu/host/pieces.hpp"
 #include "test/gpu/random_values.hpp"
@@ -69,8 +68,9 @@ struct Layer {
     for (std::uint32_t layer = 0; layer < kLayers; ++layer) {
       rmsnorm_quantize(host, {x.data(), kHidden}, gain.data(), kHidden, 1e-5F, kTokens, a.data());
       linear(host, qkv, {a.data(), {}}, kTokens, {projected.data(), kQkv, Epilogue::kStore, nullptr});
-      append_kv(host, plan, kv, layer, projected.data(), kQkv, {head_gain.data(), head_gain.data(), 1e-5F}, poisoned);
-      attention(host, plan, kv, layer, {projected.data(), kQkv}, attended.data(), kHeads * kHeadDim, nullptr);
+      const QkvRows rows{projected.data(), kQkv, {head_gain.data(), head_gain.data(), 1e-5F}, poisoned};
+      append_kv(host, plan, kv, layer, rows);
+      attention(host, plan, kv, layer, rows, attended.data(), kHeads * kHeadDim, nullptr);
       linear(host, o, {nullptr, {attended.data(), kHeads * kHeadDim}}, kTokens,
              {after.data(), kHidden, Epilogue::kStore, nullptr});
       add_rmsnorm(host, after.data(), kHidden, gain.data(), kHidden, 1e-5F, kTokens, x.data(), kHidden);
@@ -100,55 +100,6 @@ TEST_CASE("exact_layers: contract 2: layers give the same bits on every instruct
     for (const std::uint32_t threads : {1U, 2U, 5U}) {
       CAPTURE(kernels->name, threads);
       CHECK(same_bits(expected, layer.run(*kernels, threads)));
-    }
-  }
-}
-
-TEST_CASE("a plan covers every head and span of every row once, and never leaves a page") {
-  Random random(43);
-  const std::vector<std::uint32_t> blocks(1024, 0);
-  for (const auto& [heads, kv_heads] :
-       std::map<std::uint32_t, std::uint32_t>{{9, 3}, {4, 4}, {14, 2}, {24, 2}, {8, 1}}) {
-    for (const std::uint32_t threads : {1U, 2U, 64U}) {
-      for (const std::uint32_t window : {0U, 8U, 300U}) {
-        for (const std::uint32_t rows_wanted : {1U, 3U, 150U}) {
-          CAPTURE(heads, kv_heads, threads, window, rows_wanted);
-          AttentionPlan plan =
-              *AttentionPlan::make({heads, kv_heads, 16, 1.0F, nullptr, window, {}}, 200, 4000, threads);
-          std::vector<SequenceRows> sequences;
-          std::uint32_t rows = 0;
-          while (rows < rows_wanted) {
-            const std::uint32_t count = std::min(rows_wanted - rows, 1 + random.below(40));
-            sequences.push_back({rows, count, random.below(3900), blocks.data()});
-            rows += count;
-          }
-          plan.build(sequences);
-          REQUIRE(plan.rows().size() == rows);
-          std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> seen;  // (row, head): spans
-          for (const AttentionPlan::Item& item : plan.items()) {
-            REQUIRE(item.tokens * item.heads <= kQueryRowsMax);
-            REQUIRE(item.heads >= 1);
-            const AttentionPlan::Row& first = plan.rows()[item.first_row];
-            const std::uint32_t last_row = item.first_row + item.tokens - 1;
-            const AttentionPlan::Row& last = plan.rows()[last_row];
-            CHECK(first.position / 16 == last.position / 16);
-            CHECK(last.position - first.position + 1 == item.tokens);
-            CHECK(first_visible(first.position, window) / 256 == first_visible(last.position, window) / 256);
-            const std::uint32_t spans = first.position / 256 - first_visible(first.position, window) / 256 + 1;
-            for (std::uint32_t row = item.first_row; row <= last_row; ++row) {
-              for (std::uint32_t head = item.first_head; head < item.first_head + std::uint32_t{item.heads}; ++head) {
-                CHECK(head / (heads / kv_heads) == item.kv_head);
-                seen[{row, head}] += item.span == kAllSpans ? spans : 1;
-              }
-            }
-          }
-          CHECK(seen.size() == std::size_t{rows} * heads);
-          for (const auto& [key, spans] : seen) {
-            const std::uint32_t position = plan.rows()[key.first].position;
-            CHECK(spans == position / 256 - first_visible(position, window) / 256 + 1);
-          }
-        }
-      }
     }
   }
 }
@@ -185,11 +136,12 @@ struct LongContext {
       const std::uint32_t count = at < kFirst ? kFirst : std::min(chunk, kTokens - at);
       const SequenceRows sequences[] = {{0, count, at, blocks.data()}};
       plan.build(sequences);
-      append_kv(host, plan, kv, 0, own.data() + at * kQkv, kQkv, {}, poisoned);
+      const QkvRows step{own.data() + at * kQkv, kQkv, {}, poisoned};
+      append_kv(host, plan, kv, 0, step);
       if (at >= kFirst) {
         Aligned<ActivationBlock> codes(2 * activation_blocks(kHeads * kHeadDim));
         float* const rows = out.data() + (at - kFirst) * kHeads * kHeadDim;
-        attention(host, plan, kv, 0, {own.data() + at * kQkv, kQkv}, rows, kHeads * kHeadDim, codes.data());
+        attention(host, plan, kv, 0, step, rows, kHeads * kHeadDim, codes.data());
         check_codes(kernels, codes, rows, count);
         has_split = has_split || !plan.joins().empty();
       }
