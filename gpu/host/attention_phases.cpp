@@ -45,8 +45,11 @@ void append_kv(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
 void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, std::uint32_t layer, const QkvRows& qkv,
                float* out, std::size_t out_stride, ActivationBlock* codes) {
   const AttentionShape& shape = plan.shape();
-  // Blocks of codes that would lie across two heads are left until all heads are there.
-  const CodesOfRows target(host.kernels, shape.head_dim % kBlockK == 0 ? codes : nullptr, shape.heads * shape.head_dim);
+  // Who attends leaves the codes, too; not where a block would lie across two heads, nor of many tokens, for tiles of
+  // them take less time when all heads are there.
+  const auto all_rows = static_cast<std::uint32_t>(plan.rows().size());
+  const bool in_passing = shape.head_dim % kBlockK == 0 && all_rows < kManyTokens * host.pool.threads();
+  const CodesOfRows target(host.kernels, in_passing ? codes : nullptr, shape.heads * shape.head_dim);
   const auto put = [&](std::uint32_t row, std::uint32_t rows, std::uint32_t head, std::uint32_t heads) {
     const std::uint32_t first = head * shape.head_dim;
     if (target.codes == nullptr) return;
@@ -119,7 +122,7 @@ void attention(const Host& host, const AttentionPlan& plan, const KvPool& kv, st
   });
   if (codes == nullptr || target.codes != nullptr) return;
   const CodesOfRows whole(host.kernels, codes, target.columns);
-  for_each_tokens(host, static_cast<std::uint32_t>(plan.rows().size()), [=](std::uint32_t begin, std::uint32_t end) {
+  for_each_tokens(host, all_rows, [=](std::uint32_t begin, std::uint32_t end) {
     whole.put(out + begin * out_stride, out_stride, begin, end, 0, whole.columns);
   });
 }

@@ -7,8 +7,6 @@
 namespace troupe {
 namespace {
 
-constexpr std::uint32_t kTokensOfABlock = 32;  // so many for each thread are worth reading the weights once more
-
 bool all_finite(std::span<const float> values) {
   constexpr std::size_t kLanes = 16;  // a fixed trip count, for wide instructions
   constexpr std::uint32_t kExponent = 0x7F800000;
@@ -31,7 +29,7 @@ struct Cut {
 
   Cut(const Host& host, const PackedMatrix& w, std::uint32_t the_tokens, std::uint32_t unit)
       : tokens(the_tokens),
-        blocks(std::clamp(tokens / kTokensOfABlock, 1U, host.pool.threads())),
+        blocks(std::clamp(tokens / kManyTokens, 1U, host.pool.threads())),
         tiles(w.tiles),
         piece(piece_of(tiles, ceil_div(host.pool.threads(), blocks), kClaimsPerThread, unit)) {}
   std::uint32_t block_begin(std::uint32_t block) const {

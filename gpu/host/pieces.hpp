@@ -7,6 +7,9 @@
 
 namespace troupe {
 
+// So many tokens for each thread are worth reading the weights once more, and a phase of their own for what few tokens
+// do in passing.
+inline constexpr std::uint32_t kManyTokens = 32;
 inline constexpr std::uint32_t kRowsAlone = 8;  // rows (0.2 us each) the caller does itself: handing over costs 2 us
 
 constexpr std::uint32_t ceil_div(std::uint32_t a, std::uint32_t b) { return (a + b - 1) / b; }
