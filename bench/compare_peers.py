@@ -11,8 +11,8 @@ Engines: prefill is 512 / (time of 512 tokens in, 1 out), a new random prompt ea
 tokens - time for 1) of n sequences that have 128 tokens already. Troupe's figures come from `troupe bench` (means
 of its steps), llama.cpp's from llama-bench and llama-batched-bench, the rest from a
 process in the peer's own environment (peer_programs.py).
-Servers: a closed loop of n users, 128 tokens in, 64 out, all by `troupe load`; no server keeps what it has computed for
-one prompt for the next. ITL is between events.
+Servers: a closed loop of n users, 128 tokens in, 64 out, --turns each, all by `troupe load`; no server keeps what it
+has computed for one prompt for the next. ITL is between events.
 "others" is the share of the CPUs that other programs and guests had meanwhile. A ratio is the median of the rounds'
 ratios with the lowest and the highest; above 1 Troupe is better, for times too.
 """
@@ -270,7 +270,7 @@ def measure_server(contestant, round_number, options, results):
         for users in options.shape["users"]:
             load(server.url, users, users, 1000 * round_number + users, options.shape)  # warms up
             share = CpuShare()
-            report = load(server.url, users, max(8, 4 * users), 2000 * round_number + users, options.shape)
+            report = load(server.url, users, max(8, options.turns * users), 2000 * round_number + users, options.shape)
             others, seconds_of = share.others(), report["seconds_of"]
             values = (report["tokens"]["output_per_second"], 1000 * seconds_of["ttft"]["p50"],
                       1000 * seconds_of["itl"]["p50"], 1000 * seconds_of["itl"]["p99"])
@@ -357,6 +357,7 @@ def main():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--batches", default="1,4,16,32", help="of engines")
     parser.add_argument("--users", default="1,4,16", help="of servers")
+    parser.add_argument("--turns", type=int, default=4, help="of servers: requests of each user")
     parser.add_argument("--json", type=pathlib.Path, help="a file for every figure")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()

@@ -62,6 +62,11 @@ int run(int argc, char** argv) {
   }
 
   std::printf("\na phase that does nothing: %.2f us\n", phase_seconds(all, smoke) * 1e6);
+  const SharedLines shared = shared_lines(all, smoke);
+  if (threads > 1) {
+    std::printf("a line to the second thread and back: %.0f ns; to write a line it has read: %.1f ns\n",
+                shared.round_trip * 1e9, shared.write * 1e9);
+  }
   return 0;
 }
 

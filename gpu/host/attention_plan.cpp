@@ -60,8 +60,8 @@ void AttentionPlan::list_blocks() {
       if (row.blocks == sequence) continue;  // the other heads of what is listed
       sequence = row.blocks;
       const std::uint32_t last = row.position / kPageTokens;
-      for (std::uint32_t page = first_visible(row.position, shape_.window) / kPageTokens; page <= last; ++page)
-        if (blocks_.size() < end) blocks_.push_back(row.blocks[page]);
+      std::uint32_t page = first_visible(row.position, shape_.window) / kPageTokens;
+      for (; page <= last && blocks_.size() < end; ++page) blocks_.push_back(row.blocks[page]);
     }
     blocks_end_[thread + 1] = static_cast<std::uint32_t>(blocks_.size());
   }
@@ -69,15 +69,12 @@ void AttentionPlan::list_blocks() {
 
 void AttentionPlan::fetch_ahead(const KvPool& kv, std::uint32_t layer, std::span<FetchAhead> ahead) const {
   const std::size_t bytes = kv.layout.kv_heads * kv.layout.page_bytes();
+  const FetchAhead layer_ahead{kv.data + kv.layout.page_offset(layer, 0), kv.layout.block_bytes(), bytes};
   for (std::uint32_t thread = 0; thread < threads_; ++thread) {
-    const std::uint32_t *const begin = blocks_.data() + blocks_end_[thread], *const end = blocks_.data() +
-                                                                                          blocks_end_[thread + 1];
-    ahead[thread] = {kv.data + kv.layout.page_offset(layer, 0),
-                     kv.layout.block_bytes(),
-                     bytes,
-                     begin,
-                     std::min(end, begin + kBytesAheadMax / bytes),
-                     0};
+    const std::uint32_t begin = blocks_end_[thread], count = blocks_end_[thread + 1] - begin;
+    ahead[thread] = layer_ahead;
+    ahead[thread].block = blocks_.data() + begin;
+    ahead[thread].end = ahead[thread].block + std::min<std::size_t>(count, kBytesAheadMax / bytes);
   }
 }
 

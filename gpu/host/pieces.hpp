@@ -7,8 +7,8 @@
 
 namespace troupe {
 
-// So many tokens for each thread are worth reading the weights once more, and a phase of their own for what few tokens
-// do in passing.
+// From so many tokens a thread on, weights are worth reading once for each thread, and what few tokens do in passing is
+// worth a phase of its own.
 inline constexpr std::uint32_t kManyTokens = 32;
 inline constexpr std::uint32_t kRowsAlone = 8;  // rows (0.2 us each) the caller does itself: handing over costs 2 us
 

@@ -187,4 +187,53 @@ double phase_seconds(ThreadPool& pool, bool quick) {
   return best / runs;
 }
 
+SharedLines shared_lines(ThreadPool& pool, bool quick) {
+  if (pool.threads() < 2) return {};
+  struct alignas(kLine) Line {
+    std::atomic<std::uint32_t> value = 0;
+  };
+  constexpr std::uint32_t kLines = 256, kSpins = 1 << 14;  // then it yields: there may be one CPU only
+  const std::uint32_t rounds = quick ? 200 : 20'000;
+  std::vector<Line> lines(kLines);
+  Line here, there;
+  SharedLines costs;
+  const auto wait_for = [](const Line& line, std::uint32_t round) {
+    for (std::uint32_t i = 0; line.value.load(std::memory_order_acquire) != round; ++i)
+      if (i > kSpins) std::this_thread::yield();
+  };
+  // Two tiles that wait for one another: a thread for each.
+  const auto exchange = [&](const auto& write, const auto& read) {
+    pool.run(2, [&](std::uint32_t tile, std::uint32_t) {
+      for (std::uint32_t round = 1; round <= rounds; ++round) {
+        if (tile == 0) {
+          write();
+          here.value.store(round, std::memory_order_release);
+          wait_for(there, round);
+        } else {
+          wait_for(here, round);
+          read();
+          there.value.store(round, std::memory_order_release);
+        }
+      }
+    });
+  };
+  pool.begin_step();
+  costs.round_trip = seconds_of([&] { exchange([] {}, [] {}); }) / rounds;
+  double seconds = 0;
+  here.value = there.value = 0;
+  exchange(
+      [&] {
+        seconds += seconds_of([&] {
+          for (Line& line : lines) line.value.store(1, std::memory_order_relaxed);
+          std::atomic_thread_fence(std::memory_order_seq_cst);  // until all are written
+        });
+      },
+      [&] {
+        for (const Line& line : lines) line.value.load(std::memory_order_relaxed);
+      });
+  pool.end_step();
+  costs.write = seconds / rounds / kLines;
+  return costs;
+}
+
 }  // namespace troupe

@@ -26,4 +26,11 @@ void read_lines(const std::byte* lines, std::size_t bytes);
 // Seconds for a phase that does nothing: the hand-over to the threads and back.
 double phase_seconds(ThreadPool& pool, bool quick);
 
+// What lines cost that another core has: how near to one another the system has put the first two threads.
+struct SharedLines {
+  double round_trip = 0.0;  // seconds for one line to the other thread and back
+  double write = 0.0;       // seconds for each of many lines that the other has read meanwhile
+};
+SharedLines shared_lines(ThreadPool& pool, bool quick);  // zeros with one thread
+
 }  // namespace troupe

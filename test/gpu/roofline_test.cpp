@@ -26,6 +26,17 @@ TEST_CASE("the machine's int8 and float rates are measured, for every table of k
   }
 }
 
+TEST_CASE("what lines cost that another thread has is measured, and nothing with one thread") {
+  ThreadPool one(1), two(2);
+  const SharedLines alone = shared_lines(one, true), shared = shared_lines(two, true);
+  CHECK(alone.round_trip == 0.0);
+  CHECK(alone.write == 0.0);
+  CHECK(shared.round_trip > 1e-9);
+  CHECK(shared.write > 1e-10);
+  CHECK(shared.round_trip < 1.0);
+  CHECK(shared.write < 1.0);
+}
+
 TEST_CASE(
     "what the instructions of exact kernels allow is measured for avx2 and avx512, and not known for other tables") {
   ThreadPool pool(1);
