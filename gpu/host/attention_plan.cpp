@@ -43,10 +43,25 @@ AttentionPlan::AttentionPlan(const AttentionShape& shape, std::uint32_t rows_max
   const std::uint32_t spans_max =
       threads < 2 ? 0 : static_cast<std::uint32_t>(partials_.size() / (partial_floats(shape.head_dim) * sizeof(float)));
   rows_.reserve(rows_max);
+  appended_.reserve(rows_max);
   items_.reserve(std::size_t{rows_max} * shape.heads + spans_max);
   joins_.reserve(std::size_t{kItemsPerThread} * threads);
   blocks_.reserve(std::size_t{kBlocksAheadMax} * threads);
   blocks_end_.assign(threads + 1, 0);
+}
+
+// Whether no row sees a block that another one appends to: rows of one sequence do, those of several do not.
+bool AttentionPlan::appends_to_own_blocks() {
+  appended_.clear();
+  for (const Row& row : rows_) appended_.push_back(row.blocks[row.position / kPageTokens]);
+  std::sort(appended_.begin(), appended_.end());
+  if (std::adjacent_find(appended_.begin(), appended_.end()) != appended_.end()) return false;
+  return std::none_of(rows_.begin(), rows_.end(), [&](const Row& row) {
+    const std::uint32_t* const seen = row.blocks + first_visible(row.position, shape_.window) / kPageTokens;
+    return std::any_of(seen, row.blocks + row.position / kPageTokens, [&](std::uint32_t block) {
+      return std::binary_search(appended_.begin(), appended_.end(), block);
+    });
+  });
 }
 
 // The blocks of the items of a thread's share (ThreadPool::run), in their order.
@@ -96,7 +111,8 @@ void AttentionPlan::build(std::span<const SequenceRows> sequences) {
   for (const SequenceRows& sequence : sequences) add_items(sequence, heads);
   split_long_items();
   appends_by_item_ = heads == shape_.heads / shape_.kv_heads && joins_.empty() &&
-                     std::all_of(sequences.begin(), sequences.end(), [](const auto& s) { return s.rows == 1; });
+                     std::all_of(sequences.begin(), sequences.end(), [](const auto& s) { return s.rows == 1; }) &&
+                     appends_to_own_blocks();
   // Longest first: a long one claimed last would be waited for. Equal ones stay in order.
   if (sequences.size() > 1 || !joins_.empty()) {
     std::sort(items_.begin(), items_.end(), [&](const Item& a, const Item& b) {

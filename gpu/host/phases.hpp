@@ -138,6 +138,7 @@ class AttentionPlan {
   std::uint32_t heads_of_item(std::span<const SequenceRows> sequences) const;
   void add_items(const SequenceRows& sequence, std::uint32_t heads_per_item);
   void split_long_items();
+  bool appends_to_own_blocks();
   void list_blocks();
   bool split(const Item& item);
   std::uint32_t span_begin_of(const Item& item) const;
@@ -149,6 +150,7 @@ class AttentionPlan {
   std::uint32_t rows_max_;
   std::uint32_t threads_;
   std::vector<Row> rows_;
+  std::vector<std::uint32_t> appended_;  // the blocks rows append to, in order
   std::vector<Item> items_;
   std::vector<Join> joins_;
   bool appends_by_item_ = false;

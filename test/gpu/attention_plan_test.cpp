@@ -106,6 +106,19 @@ TEST_CASE("each thread knows which blocks of K and V it will read, up to what it
   }
 }
 
+TEST_CASE("rows append by their items only where no other row sees the block") {
+  AttentionPlan plan = *AttentionPlan::make({4, 2, 64, 1.0F, nullptr, 0, {}}, 64, 640, 2);
+  const std::uint32_t first[] = {0, 1, 2, 3}, second[] = {0, 1, 2, 4}, third[] = {0, 1, 5, 6};
+  const auto by_item = [&](std::vector<SequenceRows> sequences) {
+    plan.build(sequences);
+    return plan.appends_by_item();
+  };
+  CHECK(by_item({{0, 1, 50, first}, {1, 1, 60, second}, {2, 1, 63, third}}));        // a prefix is shared
+  CHECK_FALSE(by_item({{0, 1, 50, first}, {1, 1, 51, first}, {2, 1, 63, third}}));   // two of one sequence
+  CHECK_FALSE(by_item({{0, 1, 40, first}, {1, 1, 60, second}, {2, 1, 63, third}}));  // block 2 is seen by the second
+  CHECK_FALSE(by_item({{0, 1, 50, first}, {1, 2, 60, second}, {3, 1, 63, third}}));  // two tokens in a row
+}
+
 TEST_CASE("exact_append: rows that decode together are appended by their items as each would be alone") {
   constexpr std::uint32_t kHeads = 6, kKvHeads = 2, kDim = 64, kRows = 9, kPosition = 21;
   constexpr std::size_t kQkv = (kHeads + 2 * kKvHeads) * kDim;
